@@ -1,0 +1,63 @@
+"""srspace: sample the space of plausible super-resolutions and collapse it where you want.
+
+Everything public is reachable from here and loaded on first use, so that ``import srspace`` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "DEFAULT_WEIGHTS": "srspace.config",
+    "MODES": "srspace.config",
+    "FlowConfig": "srspace.config",
+    "FusionConfig": "srspace.config",
+    "Picture": "srspace.images",
+    "RRDBConfig": "srspace.config",
+    "SRFlow": "srspace.models",
+    "SRSpaceError": "srspace.errors",
+    "SamplingConfig": "srspace.config",
+    "TrainConfig": "srspace.config",
+    "Upscaler": "srspace.upscaler",
+    "imresize": "srspace.resize",
+    "load_flow": "srspace.checkpoints",
+    "load_fusion": "srspace.checkpoints",
+    "read_picture": "srspace.images",
+    "sample": "srspace.sampling",
+    "write_picture": "srspace.images",
+}
+
+__all__ = ["__version__", *sorted(_EXPORTS)]
+
+if TYPE_CHECKING:
+    from srspace.checkpoints import load_flow, load_fusion
+    from srspace.config import (
+        DEFAULT_WEIGHTS,
+        MODES,
+        FlowConfig,
+        FusionConfig,
+        RRDBConfig,
+        SamplingConfig,
+        TrainConfig,
+    )
+    from srspace.errors import SRSpaceError
+    from srspace.images import Picture, read_picture, write_picture
+    from srspace.models import SRFlow
+    from srspace.resize import imresize
+    from srspace.sampling import sample
+    from srspace.upscaler import Upscaler
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'srspace' has no attribute {name!r}")
+    value = getattr(import_module(_EXPORTS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,179 @@
+"""Frozen configurations: the sizes of the networks and the settings of a run. Defaults live here once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self
+
+from srspace.errors import CheckpointError, UsageError
+
+DEFAULT_WEIGHTS = "srflow-da-x4-lite"
+MODES = ("mean", "median", "fusion-l1", "fusion-lpips", "sample", "rrdb")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+Mode = Literal["mean", "median", "fusion-l1", "fusion-lpips", "sample", "rrdb"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+class _Config:
+    """Conversion to and from the plain dictionaries that ``config.json`` holds."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build from a dictionary; lists become tuples.
+
+        Raises:
+            CheckpointError: a key is unknown or a required one is missing.
+        """
+        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise CheckpointError(f"the {cls.__name__} configuration has unknown keys: {', '.join(unknown)}.")
+        try:
+            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"the {cls.__name__} configuration is not usable: {error}.") from error
+
+
+@dataclass(frozen=True)
+class RRDBConfig(_Config):
+    """Sizes of the RRDB encoder.
+
+    Attributes:
+        skip: ``"trunk"`` adds the trunk's own output around ``trunk_conv`` (SRFlow's encoder);
+            ``"first"`` adds ``conv_first``'s output (the original ESRGAN).
+    """
+
+    scale: int = 4
+    nf: int = 64
+    gc: int = 32
+    nb: int = 8
+    skip: Literal["trunk", "first"] = "trunk"
+
+    def __post_init__(self) -> None:
+        if self.scale not in (2, 4, 8):
+            raise ValueError(f"scale must be 2, 4 or 8, not {self.scale}")
+        if min(self.nf, self.gc, self.nb) < 1:
+            raise ValueError("nf, gc and nb must be positive")
+        if self.skip not in ("trunk", "first"):
+            raise ValueError(f"skip must be 'trunk' or 'first', not {self.skip!r}")
+
+
+@dataclass(frozen=True)
+class FlowConfig(_Config):
+    """Sizes of the conditional flow (SRFlow-DA).
+
+    Attributes:
+        stack_blocks: 0-based trunk blocks whose outputs condition every coupling.
+        coupling_free_steps: steps of actnorm and 1x1 convolution that open each level.
+        affine_eps: added to each coupling's sigmoid scale, so that its inverse stays bounded.
+    """
+
+    scale: int = 4
+    levels: int = 2
+    steps: int = 6
+    hidden_channels: int = 64
+    hidden_layers: int = 4
+    stack_blocks: tuple[int, ...] = (1, 3, 5, 7)
+    coupling_free_steps: int = 2
+    affine_eps: float = 1e-4
+
+    def __post_init__(self) -> None:
+        if self.scale != 2**self.levels:
+            raise ValueError(f"{self.levels} levels upscale by {2**self.levels}, not by {self.scale}")
+        if min(self.levels, self.steps, self.hidden_channels) < 1 or min(self.hidden_layers, self.coupling_free_steps) < 0:
+            raise ValueError("levels, steps and hidden_channels must be positive")
+        if not self.stack_blocks or min(self.stack_blocks) < 0:
+            raise ValueError("stack_blocks must name at least one block")
+
+
+@dataclass(frozen=True)
+class FusionConfig(_Config):
+    """Sizes of the fusion network: a stack of candidates in, one picture out.
+
+    Attributes:
+        residual: add the mean of the stack to the output, so that training starts at the ensemble mean.
+    """
+
+    samples: int = 10
+    channels: int = 64
+    blocks: int = 2
+    residual: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.samples, self.channels) < 1 or self.blocks < 0:
+            raise ValueError("samples and channels must be positive")
+
+
+@dataclass(frozen=True)
+class SamplingConfig(_Config):
+    """How candidates are drawn.
+
+    Attributes:
+        temperature: tau, the standard deviation of the latents.
+        samples: N, the number of candidates.
+        seed: key of the latents; any integer, 0 included.
+        tile: side of a tile in LR pixels (None: from the memory that is there; 0: never tile).
+        batch_size: candidates computed at a time (None: from the memory that is there).
+    """
+
+    temperature: float = 0.9
+    samples: int = 10
+    seed: int = 0
+    tile: int | None = None
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 2):
+            raise UsageError(f"the temperature must lie between 0 and 2, not {self.temperature}.")
+        if self.samples < 1:
+            raise UsageError(f"at least one sample is needed, not {self.samples}.")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"the seed must be a whole number from 0 to 2^63 - 1, not {self.seed}.")
+        if self.tile is not None and self.tile != 0 and self.tile < 16:
+            raise UsageError(f"a tile must be at least 16 pixels of the input wide (0: no tiles), not {self.tile}.")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UsageError(f"the batch size must be positive, not {self.batch_size}.")
+
+
+@dataclass(frozen=True)
+class TrainConfig(_Config):
+    """Settings shared by all three trainings; the values are the paper's where it gives them.
+
+    Attributes:
+        patch: side of an HR patch, in pixels.
+        noise: standard deviation of the Gaussian noise added to HR patches, on the 0..255 scale (flow only).
+        schedule: ``"cosine"``, or ``"steps"`` (halved at 50, 75, 90 and 95 % of the iterations).
+        ema: decay of the exponential moving average of the weights that is saved and validated.
+        time_limit: stop cleanly after so many seconds and save (None: run all iterations); the schedule follows whichever of iterations and time is further on.
+    """
+
+    iterations: int = 10_000
+    batch_size: int = 16
+    patch: int = 160
+    learning_rate: float = 2e-4
+    betas: tuple[float, float] = (0.9, 0.99)
+    schedule: Literal["cosine", "steps"] = "cosine"
+    warmup: int = 200
+    clip_norm: float = 5.0
+    ema: float = 0.999
+    noise: float = 4 / math.sqrt(3)
+    seed: int = 0
+    log_every: int = 100
+    validate_every: int = 1000
+    save_every: int = 1000
+    time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.iterations, self.batch_size, self.patch, self.log_every, self.validate_every, self.save_every) < 1:
+            raise UsageError("iterations, batch size, patch and the three intervals must be positive.")
+        if self.schedule not in ("cosine", "steps"):
+            raise UsageError(f"the schedule must be 'cosine' or 'steps', not {self.schedule!r}.")
+        if not 0 <= self.ema < 1:
+            raise UsageError(f"the EMA decay must lie in [0, 1), not {self.ema}.")
+        if self.learning_rate <= 0 or self.noise < 0 or self.clip_norm <= 0:
+            raise UsageError("the learning rate and the clipping norm must be positive, the noise not negative.")
