@@ -85,7 +85,10 @@ class FlowConfig(_Config):
     def __post_init__(self) -> None:
         if self.scale != 2**self.levels:
             raise ValueError(f"{self.levels} levels upscale by {2**self.levels}, not by {self.scale}")
-        if min(self.levels, self.steps, self.hidden_channels) < 1 or min(self.hidden_layers, self.coupling_free_steps) < 0:
+        if (
+            min(self.levels, self.steps, self.hidden_channels) < 1
+            or min(self.hidden_layers, self.coupling_free_steps) < 0
+        ):
             raise ValueError("levels, steps and hidden_channels must be positive")
         if not self.stack_blocks or min(self.stack_blocks) < 0:
             raise ValueError("stack_blocks must name at least one block")

@@ -1,0 +1,234 @@
+"""Model folders (``model.safetensors`` + ``config.json``): saving, loading, and conversion of published files."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from zipfile import BadZipFile
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from srspace.errors import CheckpointError, OutputError
+from srspace.files import atomic_path, write_bytes
+from srspace.layouts import infer_published
+from srspace.models import FusionNet, RRDBNet, SRFlow, build
+
+MODEL_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+KINDS: dict[str, type[nn.Module]] = {"flow": SRFlow, "encoder": RRDBNet, "fusion": FusionNet}
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """What a conversion found and wrote.
+
+    Attributes:
+        kind: ``"flow"`` or ``"encoder"``.
+        config: the configuration written beside the weights.
+        licence: the licence on record, or None.
+        notes: what a user should know: guesses made, keys left out, licence of published weights.
+        out_dir: the folder written.
+    """
+
+    kind: str
+    config: dict[str, Any]
+    licence: str | None
+    notes: list[str] = field(default_factory=list)
+    out_dir: Path = Path()
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a model folder.
+
+    Raises:
+        CheckpointError: there is none, or it is not JSON.
+    """
+    path = Path(folder) / CONFIG_FILE
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{folder} is not a model folder: {CONFIG_FILE} cannot be read.") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON.") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path} does not hold a configuration.")
+    return config
+
+
+def load_model(folder: Path | str) -> nn.Module:
+    """Build the network of a model folder and load its weights as float32, in evaluation mode.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or weights and configuration do not fit.
+    """
+    folder = Path(folder)
+    network = build(read_config(folder))
+    load_state(network, folder / MODEL_FILE)
+    return network.eval().requires_grad_(False)
+
+
+def load_state(network: nn.Module, path: Path) -> None:
+    """Load the weights in ``path`` into ``network``, whatever float type they are stored in.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, of other sizes, or holds values that are not finite.
+    """
+    state = _read_tensors(path)
+    for key, value in state.items():
+        if not torch.isfinite(value).all():
+            raise CheckpointError(f"{path} is damaged: {key} holds values that are not finite.")
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} does not fit its {CONFIG_FILE}: {_first_problem(error)}.") from error
+
+
+def load_flow(path: Path | str) -> SRFlow:
+    """Load a flow from a model folder.
+
+    Args:
+        path: folder with ``model.safetensors`` and ``config.json``, as ``srspace weights convert`` writes it.
+
+    Returns:
+        The model in float32 on the CPU, with ``encode(hr, lr)`` and ``decode(lr, latents)``.
+
+    Raises:
+        CheckpointError: the folder is not a usable flow.
+    """
+    return _load_as(path, SRFlow)
+
+
+def load_fusion(path: Path | str) -> FusionNet:
+    """Load a fusion network from a model folder.
+
+    Raises:
+        CheckpointError: the folder is not a usable fusion network.
+    """
+    return _load_as(path, FusionNet)
+
+
+def load_encoder(path: Path | str) -> RRDBNet:
+    """Load an encoder from a model folder: an encoder's own, or that of a flow.
+
+    Raises:
+        CheckpointError: the folder holds neither.
+    """
+    network = load_model(path)
+    if isinstance(network, SRFlow):
+        return network.encoder
+    if isinstance(network, RRDBNet):
+        return network
+    raise CheckpointError(f"{path} holds a {read_config(Path(path))['kind']}, not an encoder.")
+
+
+def save_model(
+    folder: Path, network: nn.Module, *, extra: Mapping[str, Any] | None = None, dtype: torch.dtype | None = None
+) -> dict[str, Any]:
+    """Write a model folder; both files appear whole or not at all. Earlier ones are replaced.
+
+    Args:
+        folder: where to write.
+        network: an SRFlow, RRDBNet or FusionNet.
+        extra: further entries of ``config.json`` (licence, source, ...).
+        dtype: type to store the weights in (None: as they are).
+
+    Returns:
+        The configuration written.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    config = describe(network) | dict(extra or {})
+    state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
+    with atomic_path(folder / MODEL_FILE) as temporary:
+        save_file(state, temporary, metadata={"format": "pt"})
+    write_bytes(folder / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
+    return config
+
+
+def describe(network: nn.Module) -> dict[str, Any]:
+    """The configuration from which :func:`srspace.models.build` makes ``network`` again."""
+    if isinstance(network, SRFlow):
+        return {
+            "kind": "flow",
+            "scale": network.scale,
+            "encoder": network.encoder.config.to_dict(),
+            "flow": network.flow.config.to_dict(),
+        }
+    if isinstance(network, RRDBNet):
+        return {"kind": "encoder", "scale": network.config.scale, "encoder": network.config.to_dict()}
+    if isinstance(network, FusionNet):
+        return {"kind": "fusion", "fusion": network.config.to_dict()}
+    raise ValueError(f"{type(network).__name__} is not a network of srspace")
+
+
+def convert(
+    source: Path, out_dir: Path, *, overrides: Mapping[str, Any] | None = None, licence: str | None = None
+) -> ConversionReport:
+    """Convert a published checkpoint into a model folder, sizes inferred from keys and shapes.
+
+    Recognised are SRFlow-DA's layout and the three layouts in which RRDB/ESRGAN weights are published. Nothing in
+    the file is executed (``weights_only=True``).
+
+    Args:
+        source: a ``.pth`` or ``.safetensors`` file.
+        out_dir: the folder to write; it must not hold a model yet.
+        overrides: configuration values that cannot be inferred, e.g. ``{"stack_blocks": [1, 8, 15, 22]}``.
+        licence: the licence under which the user holds the weights; recorded as stated.
+
+    Raises:
+        CheckpointError: the file is not a state dict of a known layout, or its sizes contradict each other.
+        OutputError: ``out_dir`` holds a model already or cannot be written.
+    """
+    if (out_dir / MODEL_FILE).exists():
+        raise OutputError(f"{out_dir} already holds a model; name another folder.")
+    published = infer_published(_read_tensors(source), dict(overrides or {}))
+    network = build(published.config)
+    try:
+        network.load_state_dict(published.state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{source} contradicts itself: {_first_problem(error)}.") from error
+    extra = {"licence": licence or "not stated", "converted_from": source.name}
+    config = save_model(out_dir, network, extra=extra)
+    return ConversionReport(published.config["kind"], config, licence, published.notes, out_dir)
+
+
+def _load_as(path: Path | str, kind: type[Model]) -> Model:
+    network = load_model(path)
+    if not isinstance(network, kind):
+        wanted = next(name for name, cls in KINDS.items() if cls is kind)
+        raise CheckpointError(f"{path} holds a {read_config(Path(path))['kind']}, not a {wanted}.")
+    return network
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist.")
+    try:
+        if path.suffix == ".safetensors":
+            return {k: v.float() for k, v in load_file(path).items()}
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, BadZipFile, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path} is not a checkpoint that can be read safely.") from error
+    for wrapper in ("params_ema", "params", "state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict) or not content:
+        raise CheckpointError(f"{path} does not hold a state dict.")
+    state = {str(k).removeprefix("module."): v for k, v in content.items() if isinstance(v, Tensor)}
+    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def _first_problem(error: RuntimeError) -> str:
+    lines = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
+    text = (lines[0] if lines else str(error)).rstrip(".")
+    return text if len(text) < 200 else text[:197] + "..."

@@ -1,0 +1,21 @@
+"""The conditional normalizing flow and its parts."""
+
+from srspace.models.flow.actnorm import ActNorm2d
+from srspace.models.flow.coupling import ConditionalAffineCoupling, CouplingCondition
+from srspace.models.flow.flow import ConditionalFlow, FlowConditions, standard_normal_log_prob
+from srspace.models.flow.permutation import InvertibleConv1x1
+from srspace.models.flow.reshape import Split2d, Squeeze2d
+from srspace.models.flow.step import FlowStep
+
+__all__ = [
+    "ActNorm2d",
+    "ConditionalAffineCoupling",
+    "ConditionalFlow",
+    "CouplingCondition",
+    "FlowConditions",
+    "FlowStep",
+    "InvertibleConv1x1",
+    "Split2d",
+    "Squeeze2d",
+    "standard_normal_log_prob",
+]

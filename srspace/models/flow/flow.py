@@ -1,0 +1,169 @@
+"""The conditional flow: levels of steps between an HR image and its latents, given features of the LR image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from srspace.config import FlowConfig
+from srspace.models.flow.coupling import ConditionalAffineCoupling, CouplingCondition
+from srspace.models.flow.reshape import Split2d, Squeeze2d
+from srspace.models.flow.step import FlowStep, InverseLinear
+
+
+@dataclass(frozen=True)
+class FlowConditions:
+    """Everything that decoding and encoding need of one LR image: per level, one condition per coupling."""
+
+    levels: tuple[tuple[CouplingCondition, ...], ...]
+
+
+class FlowLevel(nn.Module):
+    """Squeeze, transition steps, conditional steps and, on all levels but the last, a split.
+
+    Args:
+        channels: C before the squeeze.
+        condition_channels: channels of the conditioning features at this level's resolution.
+        config: sizes.
+        last: whether this level ends the flow.
+    """
+
+    def __init__(self, channels: int, condition_channels: int, config: FlowConfig, last: bool) -> None:
+        super().__init__()
+        channels *= 4
+        self.squeeze = Squeeze2d()
+        self.transitions = nn.ModuleList(FlowStep(channels) for _ in range(config.coupling_free_steps))
+        self.steps = nn.ModuleList(
+            FlowStep(
+                channels,
+                ConditionalAffineCoupling(
+                    channels, condition_channels, config.hidden_channels, config.hidden_layers, config.affine_eps
+                ),
+            )
+            for _ in range(config.steps)
+        )
+        self.split = None if last else Split2d(channels)
+        self.out_channels = channels if self.split is None else self.split.kept
+
+    def conditions(self, features: Tensor) -> tuple[CouplingCondition, ...]:
+        """Run what depends on the LR image alone, with one wide convolution for all steps.
+
+        Args:
+            features: ``(B, condition_channels, H, W)`` at this level's resolution.
+        """
+        shared = [step.coupling.shared_weight() for step in self.steps]  # type: ignore[union-attr, operator]
+        weight = torch.cat([w for w, _ in shared])
+        maps = F.conv2d(features.to(weight.dtype), weight, torch.cat([b for _, b in shared]), padding=1)
+        return tuple(
+            step.coupling.condition(part)  # type: ignore[union-attr, operator]
+            for step, part in zip(self.steps, maps.chunk(len(self.steps), 1), strict=True)
+        )
+
+    def forward(self, x: Tensor, conditions: Sequence[CouplingCondition]) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Encode; returns what passes on, the split's latent (None on the last level) and the log-determinant."""
+        x = self.squeeze(x)
+        log_det = x.new_zeros(x.shape[0])
+        for step in self.transitions:
+            x, part = step(x)
+            log_det = log_det + part
+        for step, condition in zip(self.steps, conditions, strict=True):
+            x, part = step(x, condition)
+            log_det = log_det + part
+        if self.split is None:
+            return x, None, log_det
+        x, latent, part = self.split(x)
+        return x, latent, log_det + part
+
+    def inverse(self, y: Tensor, latent: Tensor | None, conditions: Sequence[CouplingCondition]) -> Tensor:
+        """Decode what :meth:`forward` passed on, with the split's latent."""
+        if self.split is not None and latent is not None:
+            y = self.split.inverse(y, latent)
+        for step, condition in zip(reversed(self.steps), reversed(conditions), strict=True):
+            y = step.coupling.inverse(y, condition)  # type: ignore[union-attr, operator, call-arg]
+            y = InverseLinear([step], y)(y)  # type: ignore[list-item]
+        if self.transitions:
+            y = InverseLinear(list(self.transitions), y)(y)  # type: ignore[arg-type]
+        out: Tensor = self.squeeze.inverse(y)
+        return out
+
+
+class ConditionalFlow(nn.Module):
+    """SRFlow-DA's flow (Jo et al., 2021): HR image to latents and back, given features of the LR image.
+
+    Args:
+        config: sizes.
+        feature_channels: channels of one encoder feature map (nf).
+    """
+
+    def __init__(self, config: FlowConfig, feature_channels: int) -> None:
+        super().__init__()
+        self.config = config
+        condition_channels = feature_channels * (1 + len(config.stack_blocks))
+        self.levels = nn.ModuleList()
+        channels = 3
+        for i in range(config.levels):
+            level = FlowLevel(channels, condition_channels, config, last=i == config.levels - 1)
+            self.levels.append(level)
+            channels = level.out_channels
+
+    def conditions(self, maps: Sequence[Tensor], stacked: Tensor) -> FlowConditions:
+        """What all candidates of one image share.
+
+        Args:
+            maps: the encoder's maps, one per level, finest first, ``(B, nf, H, W)``.
+            stacked: stacked trunk outputs at LR size.
+        """
+        out = []
+        for level, features in zip(self.levels, maps, strict=True):
+            resized = F.interpolate(stacked, size=features.shape[-2:], mode="nearest")
+            out.append(level.conditions(torch.cat((features, resized), 1)))  # type: ignore[operator]
+        return FlowConditions(tuple(out))
+
+    def latent_shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
+        """``(C, H, W)`` of each latent of an HR image of that size: splits first, the final latent last."""
+        shapes: list[tuple[int, int, int]] = []
+        for i, level in enumerate(self.levels):
+            h, w = height >> (i + 1), width >> (i + 1)
+            split = level.split
+            channels = split.conv.out_channels // 2 if isinstance(split, Split2d) else level.out_channels
+            shapes.append((channels, h, w))  # type: ignore[arg-type]
+        return shapes
+
+    def forward(self, hr: Tensor, conditions: FlowConditions) -> tuple[list[Tensor], Tensor]:
+        """Encode.
+
+        Args:
+            hr: ``(B, 3, H, W)``, sides divisible by ``2 ** levels``.
+            conditions: of the same images' LR versions.
+
+        Returns:
+            The latents (splits first, the final one last) and the log-determinant ``(B,)``.
+        """
+        x, log_det = hr, hr.new_zeros(hr.shape[0])
+        latents = []
+        for level, condition in zip(self.levels, conditions.levels, strict=True):
+            x, latent, part = level(x, condition)
+            log_det = log_det + part
+            if latent is not None:
+                latents.append(latent)
+        return [*latents, x], log_det
+
+    def inverse(self, latents: Sequence[Tensor], conditions: FlowConditions) -> Tensor:
+        """Decode latents to ``(B, 3, H, W)``, unclamped; conditions of batch 1 serve all candidates."""
+        if len(latents) != len(self.levels):
+            raise ValueError(f"{len(self.levels)} latents are needed, not {len(latents)}")
+        x = latents[-1]
+        for i in reversed(range(len(self.levels))):
+            latent = latents[i] if i < len(self.levels) - 1 else None
+            x = self.levels[i].inverse(x, latent, conditions.levels[i])  # type: ignore[operator]
+        return x
+
+
+def standard_normal_log_prob(latent: Tensor) -> Tensor:
+    """Log-density of N(0, I), summed over all but the batch: ``(B,)``."""
+    return -0.5 * (latent.square() + math.log(2 * math.pi)).flatten(1).sum(1)
