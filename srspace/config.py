@@ -150,9 +150,10 @@ class TrainConfig(_Config):
     Attributes:
         patch: side of an HR patch, in pixels.
         noise: standard deviation of the Gaussian noise added to HR patches, on the 0..255 scale (flow only).
-        schedule: ``"cosine"``, or ``"steps"`` (halved at 50, 75, 90 and 95 % of the iterations).
+        schedule: ``"cosine"``, ``"steps"`` (halved at 50, 75, 90 and 95 % of the iterations) or ``"constant"``.
         ema: decay of the exponential moving average of the weights that is saved and validated.
-        time_limit: stop cleanly after so many seconds and save (None: run all iterations); the schedule follows whichever of iterations and time is further on.
+        time_limit: stop cleanly after so many seconds and save (None: run all iterations); the schedule follows
+            whichever of iterations and time is further on.
     """
 
     iterations: int = 10_000
@@ -160,7 +161,7 @@ class TrainConfig(_Config):
     patch: int = 160
     learning_rate: float = 2e-4
     betas: tuple[float, float] = (0.9, 0.99)
-    schedule: Literal["cosine", "steps"] = "cosine"
+    schedule: Literal["cosine", "steps", "constant"] = "cosine"
     warmup: int = 200
     clip_norm: float = 5.0
     ema: float = 0.999
@@ -174,8 +175,8 @@ class TrainConfig(_Config):
     def __post_init__(self) -> None:
         if min(self.iterations, self.batch_size, self.patch, self.log_every, self.validate_every, self.save_every) < 1:
             raise UsageError("iterations, batch size, patch and the three intervals must be positive.")
-        if self.schedule not in ("cosine", "steps"):
-            raise UsageError(f"the schedule must be 'cosine' or 'steps', not {self.schedule!r}.")
+        if self.schedule not in ("cosine", "steps", "constant"):
+            raise UsageError(f"the schedule must be 'cosine', 'steps' or 'constant', not {self.schedule!r}.")
         if not 0 <= self.ema < 1:
             raise UsageError(f"the EMA decay must lie in [0, 1), not {self.ema}.")
         if self.learning_rate <= 0 or self.noise < 0 or self.clip_norm <= 0:

@@ -1,0 +1,1 @@
+"""Training of the encoder, the flow and the fusion networks."""
