@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,14 +94,14 @@ def load_pool(
         raise ValueError(f"the tile side {tile} must be a multiple of the scale {scale}")
     paths = find_pictures(folder)[:limit]
     tiles: list[Tensor] = []
-    for i, path in enumerate(paths):
-        picture = read_rgb(path)
-        for top in range(0, picture.shape[0] - tile + 1, tile):
-            for left in range(0, picture.shape[1] - tile + 1, tile):
-                cut = picture[top : top + tile, left : left + tile]
-                tiles.append(torch.from_numpy(cut.copy()).permute(2, 0, 1))
-        if progress is not None:
-            progress((i + 1) / len(paths))
+    with ThreadPoolExecutor() as executor:
+        for i, picture in enumerate(executor.map(read_rgb, paths)):
+            for top in range(0, picture.shape[0] - tile + 1, tile):
+                for left in range(0, picture.shape[1] - tile + 1, tile):
+                    cut = picture[top : top + tile, left : left + tile]
+                    tiles.append(torch.from_numpy(cut.copy()).permute(2, 0, 1))
+            if progress is not None:
+                progress((i + 1) / len(paths))
     if not tiles:
         raise DataError(f"{folder} holds no picture of at least {tile}x{tile} pixels.")
     hr = torch.stack(tiles).to(device)

@@ -63,10 +63,7 @@ class Loop:
         if not self.parameters:
             raise ValueError("the network has no parameters to train")
         self.average = [p.detach().clone() for p in self.parameters]
-        cuda = self.parameters[0].is_cuda
-        self.optimizer = torch.optim.Adam(
-            self.parameters, lr=config.learning_rate, betas=config.betas, fused=cuda or None
-        )
+        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, betas=config.betas, fused=True)
         self.iteration = 0
         self.seconds = 0.0
 
@@ -155,10 +152,8 @@ class Loop:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
-        # One bad batch must not poison the weights: a gradient that is not finite becomes a step of zero.
-        for p in self.parameters:
-            if p.grad is not None:
-                p.grad.nan_to_num_(0.0, 0.0, 0.0).mul_(torch.isfinite(norm))
+        # One bad batch must not poison the weights: the fused optimizer skips the step when this flag is set.
+        self.optimizer.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
         self.optimizer.step()
         decay = min(self.config.ema, (1 + self.iteration) / (10 + self.iteration))
         torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
