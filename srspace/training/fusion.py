@@ -1,0 +1,185 @@
+"""Training the fusion networks on candidates of a fixed flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from srspace.config import TrainConfig
+from srspace.data.patches import PatchPool
+from srspace.errors import UsageError
+from srspace.metrics import Lpips, psnr
+from srspace.models import FusionNet, SRFlow
+from srspace.training.loop import Loop
+
+LOSSES = ("l1", "lpips")
+
+
+@dataclass(frozen=True)
+class CandidatePool:
+    """Candidates drawn once from the flow and kept as uint8, so that fusion training does not wait for sampling.
+
+    Attributes:
+        candidates: ``(P, N, 3, S, S)`` uint8.
+        hr: ``(P, 3, S, S)`` uint8.
+    """
+
+    candidates: Tensor
+    hr: Tensor
+
+    def draw(self, count: int, samples: int) -> tuple[Tensor, Tensor]:
+        """A batch of stacks in random order, with random flips and rotations.
+
+        Returns:
+            ``(B, samples, 3, S, S)`` and ``(B, 3, S, S)``, float32 in [0, 1].
+        """
+        device = self.hr.device
+        index = torch.randint(self.hr.shape[0], (count,), device=device)
+        order = torch.rand(count, self.candidates.shape[1], device=device).argsort(1)[:, :samples]
+        stacks, hr = self.candidates[index[:, None], order], self.hr[index]
+        for change in (lambda x: x.flip(-1), lambda x: x.flip(-2), lambda x: x.transpose(-1, -2)):
+            mask = torch.rand(count, device=device) < 0.5
+            stacks = torch.where(mask.view(-1, 1, 1, 1, 1), change(stacks), stacks)
+            hr = torch.where(mask.view(-1, 1, 1, 1), change(hr), hr)
+        return stacks.float() / 255, hr.float() / 255
+
+
+@torch.no_grad()
+def draw_candidates(
+    model: SRFlow,
+    pool: PatchPool,
+    *,
+    patches: int,
+    samples: int,
+    patch: int,
+    temperatures: Sequence[float] = (0.9,),
+    batch_size: int = 16,
+    progress: Callable[[float], None] | None = None,
+) -> CandidatePool:
+    """Sample the flow on random patches; a broken candidate is drawn again at a lower temperature.
+
+    Args:
+        model: the flow, on the pool's device.
+        pool: training pairs.
+        patches: P, how many patches to draw.
+        samples: N, candidates per patch.
+        patch: side of an HR patch.
+        temperatures: each batch uses one of them at random.
+        batch_size: patches computed at a time.
+        progress: called with the share done.
+    """
+    stacks, originals = [], []
+    done = 0
+    while done < patches:
+        count = min(batch_size, patches - done)
+        hr, lr = pool.draw(count, patch)
+        conditions = model.conditions(model.features(lr))
+        shapes = model.flow.latent_shapes(patch, patch)
+        temperature = temperatures[int(torch.randint(len(temperatures), (1,)))]
+        candidates = []
+        for _ in range(samples):
+            sr = torch.full_like(hr, torch.nan)
+            for attempt in range(4):
+                tau = temperature * 0.7**attempt
+                fresh = model.flow.inverse([torch.randn(count, *s, device=hr.device) * tau for s in shapes], conditions)
+                sr = torch.where(_broken(sr), fresh, sr)
+                if not _broken(sr).any():
+                    break
+            candidates.append((sr.nan_to_num(0.5).clamp(0, 1) * 255).round().to(torch.uint8))
+        stacks.append(torch.stack(candidates, 1))
+        originals.append((hr * 255).round().to(torch.uint8))
+        done += count
+        if progress is not None:
+            progress(done / patches)
+    return CandidatePool(torch.cat(stacks), torch.cat(originals))
+
+
+def _broken(sr: Tensor) -> Tensor:
+    flat = sr.flatten(1)
+    return (~torch.isfinite(flat).all(1) | (flat.abs().amax(1) > 1.5)).view(-1, 1, 1, 1)
+
+
+def train_fusion(
+    network: FusionNet,
+    pool: CandidatePool,
+    config: TrainConfig,
+    out_dir: Path,
+    *,
+    loss: Literal["l1", "lpips"],
+    backbone: Literal["alex", "squeeze", "vgg"] = "alex",
+    pixel_weight: float = 0.0,
+    validation: CandidatePool | None = None,
+    judge: Literal["alex", "squeeze", "vgg"] | None = None,
+    amp: bool = True,
+    resume: bool = True,
+    extra: Mapping[str, Any] | None = None,
+    report: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """Train a fusion network with L1 or LPIPS.
+
+    Args:
+        network: the network, on the pool's device.
+        pool: candidates.
+        config: settings (``noise`` and ``patch`` do not apply: the pool has its own patches).
+        out_dir: run folder.
+        loss: ``"l1"`` or ``"lpips"``.
+        backbone: LPIPS backbone to train on.
+        pixel_weight: weight of an L1 term added to LPIPS.
+        validation: held-out candidates.
+        judge: LPIPS backbone of the validation figure (None: the training one).
+        amp: run the network in bfloat16.
+        resume: go on from the folder's state.
+        extra: further entries for ``config.json``.
+        report: called with every log record.
+
+    Returns:
+        The last log record.
+
+    Raises:
+        UsageError: the loss is unknown, or the pool has fewer candidates than the network takes.
+    """
+    if loss not in LOSSES:
+        raise UsageError(f"the loss must be one of {', '.join(LOSSES)}, not {loss!r}.")
+    samples = network.config.samples
+    if pool.candidates.shape[1] < samples:
+        raise UsageError(f"the network takes {samples} candidates, the pool has {pool.candidates.shape[1]}.")
+    torch.manual_seed(config.seed)
+    device = pool.hr.device
+    network.train().requires_grad_(True)
+    distance = Lpips(backbone).to(device) if loss == "lpips" else None
+    critic = Lpips(judge or backbone).to(device) if validation is not None and (judge or distance) else None
+    # Patches were sampled with zero padding at their borders, which whole pictures do not have there.
+    margin = 8
+
+    def step() -> Tensor:
+        stacks, hr = pool.draw(config.batch_size, samples)
+        with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+            sr = network(stacks)
+        sr, hr = (x[..., margin:-margin, margin:-margin] for x in (sr, hr))
+        pixel = (sr - hr).abs().mean()
+        if distance is None:
+            return pixel
+        return distance.loss(sr, hr).mean() + pixel_weight * pixel
+
+    def validate(trained: nn.Module) -> dict[str, float]:
+        if validation is None:
+            return {}
+        figures: dict[str, list[Tensor]] = {}
+        for stack, hr in zip(validation.candidates.split(4), validation.hr.split(4), strict=True):
+            stack, target = stack[:, :samples].float() / 255, hr.float() / 255
+            fused = trained(stack).clamp(0, 1)
+            for name, sr in (("fusion", fused), ("mean", stack.mean(1)), ("sample", stack[:, 0])):
+                figures.setdefault(f"val_psnr_{name}", []).append(psnr(sr, target, y_only=True, border=4))
+                if critic is not None:
+                    figures.setdefault(f"val_lpips_{name}", []).append(critic(sr, target))
+        return {key: torch.cat(values).mean().item() for key, values in figures.items()}
+
+    loop = Loop(network, step, config, out_dir, validate=validate, extra=extra, report=report, dtype=torch.float16)
+    if resume:
+        loop.resume()
+    return loop.run()
