@@ -153,7 +153,7 @@ def _flow_config(
         "steps": len(with_coupling) // levels,
         "hidden_channels": first.shape[0],
         "hidden_layers": _count(layers, pattern) - 2,
-        "stack_blocks": _usual_blocks(encoder.nb, stacked),
+        "stack_blocks": usual_blocks(encoder.nb, stacked),
         "coupling_free_steps": (len(steps) - len(with_coupling)) // levels,
         "affine_eps": FlowConfig().affine_eps,
     }
@@ -172,7 +172,8 @@ def _flow_config(
     return config, notes
 
 
-def _usual_blocks(nb: int, count: int) -> tuple[int, ...]:
+def usual_blocks(nb: int, count: int) -> tuple[int, ...]:
+    """The ``count`` trunk blocks that a flow on an encoder of ``nb`` blocks is usually conditioned on."""
     if (nb, count) == (23, 4):
         return (1, 8, 15, 22)
     return tuple((i + 1) * nb // count - 1 for i in range(count))

@@ -39,7 +39,6 @@ class Loop:
         validate: called with the averaged network; returns figures to log.
         extra: further entries for ``config.json``.
         report: called with every log record.
-        compile: pass the loss through ``torch.compile`` (about a minute at the start, faster steps).
         dtype: type that weights are stored in.
     """
 
@@ -53,11 +52,10 @@ class Loop:
         validate: Callable[[nn.Module], Mapping[str, float]] | None = None,
         extra: Mapping[str, Any] | None = None,
         report: Callable[[dict[str, Any]], None] | None = None,
-        compile: bool = False,
         dtype: torch.dtype = torch.float16,
     ) -> None:
         self.network, self.config, self.out_dir = network, config, out_dir
-        self.loss = torch.compile(loss) if compile else loss
+        self.loss = loss
         self.validate, self.extra, self.report, self.dtype = validate, dict(extra or {}), report, dtype
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         if not self.parameters:

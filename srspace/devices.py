@@ -1,0 +1,60 @@
+"""Choosing a device and a precision, and how much memory a run may count on."""
+
+from __future__ import annotations
+
+import psutil
+import torch
+
+from srspace.config import PRECISIONS
+from srspace.errors import ResourceError, UsageError
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device called ``name``; ``"auto"`` takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        UsageError: torch knows no such device.
+        ResourceError: the device is not there.
+    """
+    if name == "auto":
+        present = (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()), ("cpu", True))
+        name = next(kind for kind, found in present if found)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"{name} is not a device (try cpu, cuda, cuda:1 or mps).") from error
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(device.type, False):
+        raise ResourceError(f"the device {name} is not available here.")
+    if device.type == "cuda":
+        # The flow's 1x1 convolutions must invert exactly; TF32 keeps ten bits of them.
+        torch.backends.cudnn.allow_tf32 = False
+    return device
+
+
+def pick_precision(name: str, device: torch.device) -> torch.dtype:
+    """Type of the subnets' arithmetic; ``"auto"`` is bfloat16 on a GPU that has it and float32 elsewhere.
+
+    Raises:
+        UsageError: the name is unknown.
+    """
+    if name not in PRECISIONS:
+        raise UsageError(f"the precision must be one of {', '.join(PRECISIONS)}, not {name!r}.")
+    if name == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if fast else torch.float32
+    return _DTYPES[name]
+
+
+def available_memory(device: torch.device) -> int:
+    """Bytes that can still be allocated on ``device``."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(psutil.virtual_memory().available)

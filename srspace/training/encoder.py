@@ -1,0 +1,77 @@
+"""Training the RRDB encoder as a regression network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from srspace.config import TrainConfig
+from srspace.data.patches import PatchPool
+from srspace.metrics import psnr
+from srspace.models import RRDBNet
+from srspace.training.loop import Loop
+
+
+def train_encoder(
+    network: RRDBNet,
+    pool: PatchPool,
+    config: TrainConfig,
+    out_dir: Path,
+    *,
+    validation: tuple[Tensor, Tensor] | None = None,
+    amp: bool = True,
+    compile: bool = False,
+    resume: bool = True,
+    extra: Mapping[str, Any] | None = None,
+    report: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """Train an encoder and its head with L1 (Wang et al., 2018, first stage).
+
+    Args:
+        network: the encoder, on the pool's device.
+        pool: training pairs.
+        config: settings (``noise`` does not apply).
+        out_dir: run folder.
+        validation: HR and LR crops, ``(B, 3, H, W)``.
+        amp: run the network in bfloat16.
+        compile: use ``torch.compile``.
+        resume: go on from the folder's state.
+        extra: further entries for ``config.json``.
+        report: called with every log record.
+
+    Returns:
+        The last log record.
+    """
+    torch.manual_seed(config.seed)
+    device = pool.hr.device
+    network.train().requires_grad_(True)
+    if device.type == "cuda":
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def loss_of(hr: Tensor, lr: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+            return (network(lr) - hr).abs().mean()
+
+    step = torch.compile(loss_of) if compile else loss_of
+
+    def loss() -> Tensor:
+        return step(*pool.draw(config.batch_size, config.patch))
+
+    def validate(trained: nn.Module) -> dict[str, float]:
+        if validation is None:
+            return {}
+        hr, lr = validation
+        scores = [
+            psnr(trained(small).clamp(0, 1), large, y_only=True, border=4)
+            for large, small in zip(hr.split(4), lr.split(4), strict=True)
+        ]
+        return {"val_psnr_y": torch.cat(scores).mean().item()}
+
+    loop = Loop(network, loss, config, out_dir, validate=validate, extra=extra, report=report)
+    if resume:
+        loop.resume()
+    return loop.run()
