@@ -159,7 +159,7 @@ class Sampler:
         self.tiles = plan_tiles(
             height, width, automatic_tile(height, width, self.device, self.group) if tile is None else tile
         )
-        self._done = 0
+        self._done = 0.0
 
     def __iter__(self) -> Iterator[Candidate]:
         total = self.sampling.samples

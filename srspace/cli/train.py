@@ -230,9 +230,9 @@ def fusion(
 
 def _settings(path: Path | None, *flags: int | float | str | None) -> TrainConfig:
     names = ("iterations", "batch_size", "patch", "learning_rate", "schedule", "time_limit", "seed")
-    values = _read_settings(path) if path else {}
+    values: dict[str, Any] = _read_settings(path) if path else {}
     values |= {name: flag for name, flag in zip(names, flags, strict=True) if flag is not None}
-    return TrainConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    return TrainConfig.from_dict(values)
 
 
 def _read_settings(path: Path) -> dict[str, Any]:

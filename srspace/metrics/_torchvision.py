@@ -17,7 +17,7 @@ _libraries: list[torch.library.Library] = []
 def ensure_torchvision() -> None:
     """Import torchvision; where its operators are missing, declare their schemas first. Cheap to call again."""
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise

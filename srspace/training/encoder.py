@@ -54,7 +54,8 @@ def train_encoder(
 
     def loss_of(hr: Tensor, lr: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-            return (network(lr) - hr).abs().mean()
+            sr: Tensor = network(lr)
+            return (sr - hr).abs().mean()
 
     step = torch.compile(loss_of) if compile else loss_of
 

@@ -83,7 +83,7 @@ def train_flow(
     step = torch.compile(loss_of) if compile else loss_of
 
     def loss() -> Tensor:
-        return step(*pool.draw(config.batch_size, config.patch))  # type: ignore[no-any-return]
+        return step(*pool.draw(config.batch_size, config.patch))
 
     def validate(network: nn.Module) -> dict[str, float]:
         if validation is None or not isinstance(network, SRFlow):

@@ -1,0 +1,236 @@
+"""The weight catalogue, and fetching what is not in the box: download, checksum, cache, offline."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from srspace.errors import WeightsError
+
+FILES = ("config.json", "model.safetensors")
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file of an entry: name in its folder, SHA-256, size in bytes."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """Weights known by name.
+
+    Attributes:
+        kind: ``"flow"``, ``"fusion"`` or ``"encoder"``.
+        base: for fusion weights, the flow whose candidates they were trained on.
+        mode: for fusion weights, the mode that they serve.
+        repo: Hub repository, or None when they come in the box only.
+        revision: the pinned revision in ``repo``.
+    """
+
+    name: str
+    kind: str
+    scale: int
+    architecture: str
+    description: str
+    licence: str
+    training_data: str
+    files: tuple[WeightFile, ...]
+    repo: str | None = None
+    revision: str | None = None
+    base: str | None = None
+    mode: str | None = None
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the files came in the box."""
+        return all((weights_root() / self.name / f.path).is_file() for f in self.files)
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """Result of checking one file: ``problem`` is None when it is as the catalogue says."""
+
+    path: Path
+    problem: str | None
+
+
+def weights_root() -> Path:
+    """The folder of bundled weights: inside an installed package, or the source tree's ``weights/``."""
+    packaged = Path(__file__).parent / "_weights"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "weights"
+
+
+def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
+    """All entries by name.
+
+    Raises:
+        WeightsError: the catalogue is missing or damaged.
+    """
+    path = path or weights_root() / "catalog.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return {name: _entry(name, values) for name, values in table.items()}
+    except (OSError, tomllib.TOMLDecodeError, TypeError, KeyError) as error:
+        raise WeightsError(f"the weight catalogue {path} cannot be read: {error}.") from error
+
+
+def find_entry(name: str) -> CatalogEntry:
+    """The catalogue's entry called ``name``.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    catalog = load_catalog()
+    if name not in catalog:
+        raise WeightsError(f"no weights are called {name!r}; the catalogue has {', '.join(catalog)}.")
+    return catalog[name]
+
+
+def find_fusion(flow: str, mode: str) -> CatalogEntry:
+    """The fusion weights that serve ``mode`` on the flow weights ``flow``.
+
+    For a flow outside the catalogue, those of the default flow are taken: candidates of any flow are pictures.
+
+    Raises:
+        WeightsError: there are none.
+    """
+    entries = [e for e in load_catalog().values() if e.kind == "fusion" and e.mode == mode]
+    matching = [e for e in entries if e.base == flow] or entries
+    if not matching:
+        raise WeightsError(f"the catalogue has no weights for the mode {mode}.")
+    return matching[0]
+
+
+def resolve_weights(spec: str) -> Path:
+    """The local folder that ``spec`` stands for, fetched first where needed.
+
+    Args:
+        spec: a catalogue name, a folder, or ``hf://owner/repo[@revision]``.
+
+    Raises:
+        WeightsError: it is none of them, cannot be fetched, or fails its checksum.
+    """
+    if spec.startswith("hf://"):
+        match = re.fullmatch(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?", spec)
+        if match is None:
+            raise WeightsError(f"{spec!r} is not of the form hf://owner/repo[@revision].")
+        return _download(match[1], match[2])
+    if spec in load_catalog():
+        return pull(spec)
+    if Path(spec).is_dir():
+        return Path(spec)
+    raise WeightsError(
+        f"{spec!r} is neither a folder nor in the catalogue ({', '.join(load_catalog())}); "
+        "from the Hub, use hf://owner/repo."
+    )
+
+
+def pull(name: str, *, check: bool = False) -> Path:
+    """Make the files of a catalogue entry available and return their folder.
+
+    Downloads are checked against their SHA-256; bundled files only when ``check`` is set.
+
+    Raises:
+        WeightsError: they cannot be fetched, or a file is not what the catalogue says.
+    """
+    entry = find_entry(name)
+    if entry.bundled:
+        folder = weights_root() / name
+        problems = [c for c in verify_folder(folder, entry) if c.problem] if check else []
+        if problems:
+            raise WeightsError(f"{problems[0].path} {problems[0].problem}.")
+        return folder
+    if entry.repo is None:
+        raise WeightsError(f"the files of {name} are missing and no Hub repository has them; install srspace again.")
+    folder = _download(entry.repo, entry.revision)
+    if any(c.problem for c in verify_folder(folder, entry)):
+        folder = _download(entry.repo, entry.revision, force=True)
+    for result in verify_folder(folder, entry):
+        if result.problem:
+            result.path.unlink(missing_ok=True)
+            raise WeightsError(f"{name}: the downloaded {result.path.name} {result.problem}; it was thrown away.")
+    return folder
+
+
+def verify_folder(folder: Path, entry: CatalogEntry) -> list[FileCheck]:
+    """Compare every file of an entry with the catalogue's sizes and checksums."""
+    return [FileCheck(folder / f.path, _problem(folder / f.path, f)) for f in entry.files]
+
+
+def push(folder: Path, repo: str, *, private: bool = False, message: str = "Upload weights") -> str:
+    """Upload a model folder to the Hub and return the commit to pin in the catalogue.
+
+    Raises:
+        WeightsError: the folder is not a model, or the Hub refuses.
+    """
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise WeightsError(f"{folder} is not a model folder: {', '.join(missing)} is missing.")
+    with _hub_errors(repo):
+        from huggingface_hub import HfApi
+
+        api = HfApi()
+        api.create_repo(repo, private=private, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=repo, folder_path=folder, commit_message=message, allow_patterns=[*FILES, "README.md"]
+        )
+        return str(commit.oid)
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _entry(name: str, values: dict[str, Any]) -> CatalogEntry:
+    files = tuple(WeightFile(**file) for file in values["files"])
+    return CatalogEntry(name=name, **{**values, "files": files})
+
+
+def _problem(path: Path, file: WeightFile) -> str | None:
+    if not path.is_file():
+        return "is missing"
+    if path.stat().st_size != file.size:
+        return f"has {path.stat().st_size} bytes instead of {file.size}"
+    return None if sha256(path) == file.sha256 else "does not have the checksum of the catalogue"
+
+
+def _download(repo: str, revision: str | None, *, force: bool = False) -> Path:
+    with _hub_errors(repo):
+        from huggingface_hub import hf_hub_download
+
+        paths = [Path(hf_hub_download(repo, name, revision=revision, force_download=force)) for name in FILES]
+    return paths[0].parent
+
+
+@contextmanager
+def _hub_errors(repo: str) -> Iterator[None]:
+    """Turn what the Hub's client raises into one sentence each."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise WeightsError(f"{repo} is gated: ask for access on its page and log in with 'hf auth login'.") from error
+    except errors.RepositoryNotFoundError as error:
+        raise WeightsError(f"{repo} does not exist on the Hub, or is private.") from error
+    except errors.RevisionNotFoundError as error:
+        raise WeightsError(f"{repo} has no such revision.") from error
+    except errors.EntryNotFoundError as error:
+        if isinstance(error, errors.LocalEntryNotFoundError):
+            raise WeightsError(f"{repo} is not in the cache and the Hub cannot be reached (offline?).") from error
+        raise WeightsError(f"{repo} is not a model of srspace: it lacks {' or '.join(FILES)}.") from error
+    except (errors.HfHubHTTPError, OSError, RuntimeError, ValueError) as error:
+        detail = " ".join(str(error).split())[:120].rstrip(".")
+        raise WeightsError(f"{repo} could not be transferred ({detail}).") from error

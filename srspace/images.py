@@ -1,0 +1,264 @@
+"""Decoding and encoding pictures: bit depth, alpha, grey, colour profiles and orientation kept right."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from srspace.errors import ImageError, OutputError, UsageError
+from srspace.files import write_bytes
+
+MAX_PIXELS = 100_000_000
+"""Largest input accepted, in pixels: at 4x this is already 1.6 gigapixels."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format that can be written.
+
+    Attributes:
+        suffixes: file name endings, the usual one first.
+        bit_depths: what its samples can hold.
+        alpha: whether it can be transparent.
+    """
+
+    suffixes: tuple[str, ...]
+    bit_depths: tuple[int, ...]
+    alpha: bool
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+FORMATS = {
+    "png": Format((".png",), (8, 16), True),
+    "tiff": Format((".tif", ".tiff"), (8, 16), True, (("compression", "tiff_adobe_deflate"),)),
+    "webp": Format((".webp",), (8,), True, (("quality", 95),)),
+    "jpeg": Format((".jpg", ".jpeg"), (8,), False, (("quality", 95), ("subsampling", 0))),
+    "avif": Format((".avif",), (8,), True, (("quality", 90), ("subsampling", "4:4:4"))),
+}
+INPUT_SUFFIXES = frozenset(
+    {s for f in FORMATS.values() for s in f.suffixes} | {".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".tga", ".jp2"}
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture.
+
+    Attributes:
+        rgb: ``(H, W, 3)`` float32 in [0, 1], straight (not premultiplied) colours in the file's own colour space.
+        alpha: ``(H, W)`` float32 in [0, 1], or None.
+        bit_depth: 8 or 16, told from the file's type.
+        grey: whether the file held one colour channel; it is then written as one.
+        icc_profile: the embedded colour profile, kept as it is.
+    """
+
+    rgb: NDArray[np.float32]
+    alpha: NDArray[np.float32] | None = None
+    bit_depth: int = 8
+    grey: bool = False
+    icc_profile: bytes | None = None
+
+    @property
+    def height(self) -> int:
+        return int(self.rgb.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.rgb.shape[1])
+
+
+def read_picture(
+    source: Path | str | bytes | BinaryIO, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+) -> Picture:
+    """Decode a picture; of an animation, the first frame.
+
+    EXIF orientation is applied. CMYK and Lab are converted to sRGB; other colour spaces stay and keep their profile.
+
+    Args:
+        source: a path, the file's bytes, or a binary stream.
+        name: what to call the picture in messages.
+        max_pixels: refuse larger pictures before decoding them.
+
+    Raises:
+        ImageError: the source is not a picture that can be read, or too large.
+    """
+    name = name or (str(source) if isinstance(source, Path | str) else "the input")
+    data = _read_bytes(source, name)
+    if not data:
+        raise ImageError(f"{name} is empty.")
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            pixels = image.width * image.height
+            if pixels > max_pixels:
+                raise ImageError(
+                    f"{name} has {pixels / 1e6:.0f} megapixels, more than the {max_pixels / 1e6:.0f} allowed."
+                )
+            if _is_deep(image, data):
+                return _read_deep(data)
+            return _read_8bit(image)
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{name} has more pixels than the {max_pixels / 1e6:.0f} million allowed.") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not a picture in a known format.") from error
+    except Exception as error:  # decoders raise anything from SyntaxError to struct.error on damaged files
+        detail = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise ImageError(f"{name} is damaged or cut short ({detail[:120]}).") from error
+
+
+def encode_picture(picture: Picture, format: str) -> bytes:
+    """Encode as ``format``, one of :data:`FORMATS`.
+
+    Formats without transparency get the picture on white; formats of 8 bits get it rounded.
+
+    Raises:
+        UsageError: the format is unknown.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"the format must be one of {', '.join(FORMATS)}, not {format!r}.")
+    rules = FORMATS[format]
+    depth = picture.bit_depth if picture.bit_depth in rules.bit_depths else 8
+    colour = picture.rgb[..., :1] if picture.grey else picture.rgb
+    alpha = picture.alpha
+    if alpha is not None and not rules.alpha:
+        colour, alpha = colour * alpha[..., None] + (1 - alpha[..., None]), None
+    samples = colour if alpha is None else np.concatenate((colour, alpha[..., None]), axis=2)
+    top = 2**depth - 1
+    integers = np.floor(samples.clip(0, 1) * top + 0.5).astype(np.uint16 if depth == 16 else np.uint8)
+    if depth == 16:
+        return _encode_deep(integers, format, picture.icc_profile)
+    buffer = io.BytesIO()
+    image = Image.fromarray(integers[..., 0] if integers.shape[2] == 1 else integers)
+    options = dict(rules.options)
+    if picture.icc_profile:
+        options["icc_profile"] = picture.icc_profile
+    image.save(buffer, format.upper(), **options)
+    return buffer.getvalue()
+
+
+def write_picture(picture: Picture, path: Path | str, format: str | None = None) -> None:
+    """Encode and write atomically; the format is told from the suffix unless given.
+
+    Raises:
+        UsageError: the format is unknown.
+        OutputError: the file cannot be written, or the format cannot hold a picture of this size.
+    """
+    path = Path(path)
+    try:
+        data = encode_picture(picture, format or format_of(path))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path} cannot be encoded: {error}.") from error
+    write_bytes(path, data)
+
+
+def format_of(path: Path) -> str:
+    """The format that a file name asks for.
+
+    Raises:
+        UsageError: the suffix belongs to no format that can be written.
+    """
+    for name, rules in FORMATS.items():
+        if path.suffix.lower() in rules.suffixes:
+            return name
+    known = " ".join(s for f in FORMATS.values() for s in f.suffixes)
+    raise UsageError(f"{path} names no format that can be written (known: {known}).")
+
+
+def is_picture_path(path: Path) -> bool:
+    """Whether a file's name looks like a picture's."""
+    return path.suffix.lower() in INPUT_SUFFIXES and not path.name.startswith(".")
+
+
+def _read_bytes(source: Path | str | bytes | BinaryIO, name: str) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    try:
+        return Path(source).read_bytes() if isinstance(source, Path | str) else source.read()
+    except OSError as error:
+        raise ImageError(f"{name} cannot be read: {error.strerror or error}.") from error
+
+
+def _is_deep(image: Image.Image, data: bytes) -> bool:
+    if image.format == "PNG":
+        return data[24] == 16
+    if image.format == "TIFF":
+        bits = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
+        return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
+    return image.mode.startswith("I;16")
+
+
+def _read_deep(data: bytes) -> Picture:
+    import pyvips
+
+    image = pyvips.Image.new_from_buffer(data, "", fail_on="truncated")
+    if image.format != "ushort":
+        raise ImageError(f"the picture has {image.format} samples; 8 and 16 bit integers are supported.")
+    image = image.autorot()
+    profile = image.get("icc-profile-data") if image.get_typeof("icc-profile-data") else None
+    alpha_there = image.hasalpha()
+    if image.interpretation not in ("rgb16", "grey16", "multiband", "b-w", "rgb", "srgb"):
+        image, profile = image.colourspace("rgb16"), None
+    samples = np.asarray(image.numpy(), np.float32).reshape(image.height, image.width, image.bands) / 65535
+    colour = samples[..., :-1] if alpha_there else samples
+    grey = colour.shape[2] < 3
+    return Picture(
+        rgb=np.repeat(colour[..., :1], 3, axis=2) if grey else np.ascontiguousarray(colour[..., :3]),
+        alpha=np.ascontiguousarray(samples[..., -1]) if alpha_there else None,
+        bit_depth=16,
+        grey=grey,
+        icc_profile=bytes(profile) if profile else None,
+    )
+
+
+def _read_8bit(image: Image.Image) -> Picture:
+    profile = image.info.get("icc_profile")
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("I", "F"):
+        raise ImageError(f"the picture has {image.mode} samples; 8 and 16 bit integers are supported.")
+    if image.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
+        image, profile = _to_srgb(image, profile), None
+    transparent = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+    grey = image.mode in ("1", "L", "LA", "La") or (image.mode in ("P", "PA") and _palette_is_grey(image))
+    samples = np.asarray(image.convert("RGBA" if transparent else "RGB"), np.float32) / 255
+    return Picture(
+        rgb=np.ascontiguousarray(samples[..., :3]),
+        alpha=np.ascontiguousarray(samples[..., 3]) if transparent else None,
+        grey=grey,
+        icc_profile=profile,
+    )
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    if image.mode == "LAB" or (profile and image.mode == "CMYK"):
+        source = (
+            ImageCms.createProfile("LAB")
+            if image.mode == "LAB"
+            else ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
+        )
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        if converted is not None:
+            return converted
+    return image.convert("RGB")
+
+
+def _palette_is_grey(image: Image.Image) -> bool:
+    colours = np.asarray(image.convert("RGB").getcolors(256 * 256) or [], dtype=object)
+    return all(r == g == b for _, (r, g, b) in colours)
+
+
+def _encode_deep(samples: NDArray[Any], format: str, profile: bytes | None) -> bytes:
+    import pyvips
+
+    image = pyvips.Image.new_from_array(samples)
+    image = image.copy(interpretation="grey16" if samples.shape[2] < 3 else "rgb16")
+    if profile:
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    options: dict[str, Any] = {"compression": "deflate"} if format == "tiff" else {"bitdepth": 16}
+    return bytes(image.write_to_buffer(f".{'tif' if format == 'tiff' else 'png'}", **options))
