@@ -78,7 +78,7 @@ def check_fusion_count(count: int, size: int) -> None:
         raise UsageError(f"this fusion network takes stacks of {size} candidates: use -n {size} or a multiple of it.")
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _fuse_stack(network: FusionNet, candidates: Iterator[Tensor], size: int) -> Tensor:
     device, radius = network.head.weight.device, network.radius
     with _gathered((next(candidates) for _ in range(size)), size) as stack:

@@ -170,7 +170,7 @@ class Sampler:
                 yield self._checked(index, images[k])
             del images
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _decode(self, draws: list[tuple[int, int, float]]) -> Tensor:
         sampling, scale = self.sampling, self.model.scale
         drawn = [

@@ -180,7 +180,7 @@ class Upscaler:
         if candidate.redraw is not None:
             redraws.append(candidate.redraw)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _regression(self, lr: Tensor, tile: int | None, progress: Callable[[float], None] | None) -> Tensor:
         height, width = lr.shape[1:]
         side = automatic_tile(height, width, self.device) if tile is None else tile
