@@ -84,7 +84,7 @@ class FlowLevel(nn.Module):
         if self.split is not None and latent is not None:
             y = self.split.inverse(y, latent)
         for step, condition in zip(reversed(self.steps), reversed(conditions), strict=True):
-            y = step.coupling.inverse(y, condition)  # type: ignore[union-attr, operator, call-arg]
+            y = step.coupling.inverse(y, condition)  # type: ignore[operator, call-arg]
             y = InverseLinear([step], y)(y)  # type: ignore[list-item]
         if self.transitions:
             y = InverseLinear(list(self.transitions), y)(y)  # type: ignore[arg-type]

@@ -1,0 +1,111 @@
+"""``srspace weights``: what there is, where it came from, and converting published files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from srspace.cli.output import console, print_json
+from srspace.errors import EXIT_WEIGHTS, UsageError
+
+app = typer.Typer(no_args_is_help=True, help="List, fetch, check, convert and publish weights.")
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List the catalogue."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from srspace.hub import load_catalog
+
+    entries = list(load_catalog().values())
+    if as_json:
+        for entry in entries:
+            print_json(asdict(entry) | {"bundled": entry.bundled})
+        return
+    table = Table("name", "kind", "scale", "size", "licence", "where")
+    for entry in entries:
+        size = sum(f.size for f in entry.files) / 1e6
+        where = "in the box" if entry.bundled else entry.repo or "missing"
+        table.add_row(entry.name, entry.kind, f"{entry.scale}x", f"{size:.1f} MB", entry.licence, where)
+    Console().print(table)
+
+
+@app.command()
+def info(name: str, as_json: Json = False) -> None:
+    """Show one entry."""
+    from srspace.hub import find_entry
+
+    entry = find_entry(name)
+    record = asdict(entry) | {"bundled": entry.bundled}
+    if as_json:
+        print_json(record)
+        return
+    for key, value in record.items():
+        typer.echo(f"{key}: {', '.join(f['path'] for f in value) if key == 'files' else value}")
+
+
+@app.command()
+def pull(name: str) -> None:
+    """Fetch weights and check them; prints their folder."""
+    from srspace.hub import pull as fetch
+
+    typer.echo(str(fetch(name, check=True)))
+
+
+@app.command()
+def verify(name: Annotated[str | None, typer.Argument(help="An entry; without it, all bundled ones.")] = None) -> int:
+    """Compare bundled weights with the catalogue's checksums."""
+    from srspace.hub import find_entry, load_catalog, verify_folder, weights_root
+
+    entries = [find_entry(name)] if name else list(load_catalog().values())
+    checks = [check for entry in entries for check in verify_folder(weights_root() / entry.name, entry)]
+    for check in checks:
+        typer.echo(f"{check.path}: {check.problem or 'ok'}")
+    return EXIT_WEIGHTS if any(check.problem for check in checks) else 0
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A published .pth or .safetensors file.")],
+    out_dir: Annotated[Path, typer.Argument(help="Folder to write.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", help='JSON with what cannot be inferred: {"stack_blocks": [...]}.')
+    ] = None,
+    licence: Annotated[str | None, typer.Option("--license", help="Licence under which you hold the weights.")] = None,
+) -> None:
+    """Convert a published checkpoint; sizes are inferred from its keys and shapes."""
+    overrides: dict[str, Any] = {}
+    if config is not None:
+        try:
+            overrides = json.loads(config.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"{config} cannot be read: {error.strerror}.") from error
+        except ValueError as error:
+            raise UsageError(f"{config} is not valid JSON.") from error
+        if not isinstance(overrides, dict):
+            raise UsageError(f"{config} does not hold a JSON object.")
+    from srspace.checkpoints import convert as convert_checkpoint
+
+    report = convert_checkpoint(source, out_dir, overrides=overrides, licence=licence)
+    for note in report.notes:
+        console().print(note)
+    typer.echo(str(report.out_dir))
+
+
+@app.command()
+def push(
+    folder: Path,
+    repo: Annotated[str, typer.Argument(help="owner/name on the Hub.")],
+    private: Annotated[bool, typer.Option("--private", help="Create it as a private repository.")] = False,
+) -> None:
+    """Publish a model folder; prints the revision to pin in weights/catalog.toml."""
+    from srspace.hub import push as upload
+
+    typer.echo(upload(folder, repo, private=private))
