@@ -17,7 +17,7 @@ from srspace.errors import SamplingError
 from srspace.models import SRFlow
 from srspace.resize import imresize
 
-MARGIN = 32
+MARGIN = 24
 """LR pixels computed around a tile and thrown away; beyond them nothing visible reaches into the tile."""
 
 _LARGEST_TILE = 448

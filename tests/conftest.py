@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from srspace.config import FlowConfig, RRDBConfig
+from srspace.models import SRFlow
+
+SHARED = Path(__file__).parents[2] / "shared"
+if "TORCH_HOME" not in os.environ and (SHARED / "torch-home").is_dir():
+    os.environ["TORCH_HOME"] = str(SHARED / "torch-home")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip("../shared is not here")
+    return SHARED
+
+
+def small_flow(scale: int = 4, seed: int = 0) -> SRFlow:
+    """A flow with random, non-zero weights everywhere."""
+    torch.manual_seed(seed)
+    levels = scale.bit_length() - 1
+    model = SRFlow(
+        RRDBConfig(scale=scale, nf=8, gc=4, nb=3),
+        FlowConfig(scale=scale, levels=levels, steps=2, hidden_channels=8, stack_blocks=(0, 2)),
+    )
+    with torch.no_grad():
+        for name, parameter in model.flow.named_parameters():
+            if not name.endswith("invconv.weight"):
+                parameter.add_(torch.randn_like(parameter) * 0.05)
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def model() -> SRFlow:
+    return small_flow()

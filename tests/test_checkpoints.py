@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import srspace
+from srspace.checkpoints import convert, load_encoder, save_model
+from srspace.errors import CheckpointError, OutputError
+from srspace.layouts import published_names
+from srspace.models import SRFlow
+from tests.conftest import small_flow
+
+
+def published(model: SRFlow) -> dict[str, torch.Tensor]:
+    """The state dict of ``model`` under published names."""
+    names = {ours: theirs for theirs, ours in published_names(model.flow.config)}
+    prefixes = sorted(names, key=len, reverse=True)
+    out = {}
+    for key, value in model.state_dict().items():
+        if key.startswith("encoder."):
+            out["RRDB." + key.removeprefix("encoder.")] = value
+        else:
+            prefix = next(p for p in prefixes if key.startswith(p))
+            out[names[prefix] + key.removeprefix(prefix)] = value
+    return out
+
+
+def test_parity_with_the_published_network(shared: Path, tmp_path: Path):
+    parity = shared / "spec" / "parity"
+    report = convert(parity / "srflow_da_official_layout.pth", tmp_path / "model")
+    assert report.kind == "flow" and "CC BY-NC-SA" in report.notes[0]
+    model = srspace.load_flow(tmp_path / "model")
+    reference = load_file(parity / "reference_tensors.safetensors")
+    latents, nll = model.encode(reference["hr"], reference["lr"])
+    for i, latent in enumerate(latents):
+        assert torch.allclose(latent, reference[f"encoded_eps_{i}"], atol=1e-4)
+    assert torch.allclose(nll, reference["nll_bits_per_dim"], atol=1e-4)
+    sr = model.decode(reference["lr"], [reference["sample_eps_0"], reference["sample_eps_1"]])
+    assert torch.allclose(sr, reference["sr"], atol=1e-4)
+    assert torch.allclose(model.encoder(reference["lr"]), reference["rrdb_out"], atol=1e-4)
+    assert torch.allclose(model.decode(reference["lr"], latents), reference["hr"], atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [4, 8])
+def test_published_layout_is_recognised_at_other_sizes(tmp_path: Path, scale: int):
+    model = small_flow(scale)
+    torch.save(published(model) | {"flowUpsamplerNet.f.0.bias": torch.zeros(3)}, tmp_path / "in.pth")
+    report = convert(tmp_path / "in.pth", tmp_path / "out", overrides={"stack_blocks": [0, 2]}, licence="MIT")
+    loaded = srspace.load_flow(tmp_path / "out")
+    assert loaded.flow.config == model.flow.config and loaded.encoder.config == model.encoder.config
+    assert report.config["licence"] == "MIT"
+    lr, hr = torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4 * scale, 4 * scale)
+    assert torch.allclose(loaded.encode(hr, lr)[1], model.encode(hr, lr)[1], atol=1e-5)
+
+
+def test_plain_esrgan_layouts(tmp_path: Path):
+    encoder = small_flow().encoder
+    renamed = {"trunk_conv": "conv_body", "upconv1": "conv_up1", "upconv2": "conv_up2", "HRconv": "conv_hr"}
+    state = {}
+    for key, value in encoder.state_dict().items():
+        head, rest = key.split(".", 1)
+        if head == "RRDB_trunk":
+            key = "body." + rest.replace("RDB", "rdb")
+        else:
+            key = f"{renamed.get(head, head)}.{rest}"
+        state[key] = value
+    torch.save({"params_ema": state}, tmp_path / "in.pth")
+    convert(tmp_path / "in.pth", tmp_path / "out", overrides={"skip": "trunk"})
+    lr = torch.rand(1, 3, 5, 5)
+    assert torch.allclose(load_encoder(tmp_path / "out")(lr), encoder(lr), atol=1e-6)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (print, ("executed",))
+
+
+def test_files_that_are_not_checkpoints_get_one_sentence(tmp_path: Path, capsys):
+    for name, content in {"a.pth": b"", "b.pth": b"hello", "c.safetensors": b"hello"}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(CheckpointError):
+            convert(tmp_path / name, tmp_path / "out")
+    torch.save({"x": Bomb()}, tmp_path / "bomb.pth")
+    with pytest.raises(CheckpointError):
+        convert(tmp_path / "bomb.pth", tmp_path / "out")
+    assert "executed" not in capsys.readouterr().out
+    torch.save({"x": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(CheckpointError, match="no known layout"):
+        convert(tmp_path / "other.pth", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_conversion_does_not_replace_a_model(tmp_path: Path, model: SRFlow):
+    save_model(tmp_path / "out", model)
+    torch.save(published(model), tmp_path / "in.pth")
+    with pytest.raises(OutputError, match="already holds"):
+        convert(tmp_path / "in.pth", tmp_path / "out")
+
+
+def test_damaged_folders_are_refused(tmp_path: Path, model: SRFlow):
+    folder = tmp_path / "m"
+    save_model(folder, model)
+    data = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(data[: len(data) // 2])
+    with pytest.raises(CheckpointError):
+        srspace.load_flow(folder)
+    (folder / "model.safetensors").write_bytes(data)
+    config = json.loads((folder / "config.json").read_text())
+    config["flow"]["steps"] = 3
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="does not fit"):
+        srspace.load_flow(folder)
+    with pytest.raises(CheckpointError):
+        srspace.load_fusion(tmp_path)

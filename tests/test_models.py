@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from srspace.config import FusionConfig
+from srspace.models import FusionNet, SRFlow
+from srspace.models.flow import (
+    ActNorm2d,
+    ConditionalAffineCoupling,
+    CouplingCondition,
+    FlowStep,
+    InvertibleConv1x1,
+    Split2d,
+    Squeeze2d,
+)
+from srspace.models.flow.step import InverseLinear
+from tests.conftest import small_flow
+
+
+def autograd_log_det(function, x: Tensor) -> Tensor:
+    jacobian = torch.autograd.functional.jacobian(lambda v: function(v).flatten(), x)
+    return torch.linalg.slogdet(jacobian.reshape(x.numel(), x.numel()))[1]
+
+
+def randomized(module: torch.nn.Module) -> torch.nn.Module:
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return module.double().requires_grad_(False)
+
+
+@pytest.mark.parametrize("module", [ActNorm2d(4), InvertibleConv1x1(4), FlowStep(4)], ids=lambda m: type(m).__name__)
+def test_linear_transforms_invert_and_report_their_log_determinant(module):
+    module = randomized(module)
+    x = torch.randn(1, 4, 3, 2, dtype=torch.float64)
+    y, log_det = module(x)
+    assert torch.allclose(log_det[0], autograd_log_det(lambda v: module(v)[0], x))
+    if isinstance(module, FlowStep):
+        assert torch.allclose(InverseLinear([module], y.float())(y.float()), x.float(), atol=1e-5)
+    else:
+        assert torch.allclose(module.inverse(y), x)
+
+
+def test_coupling_inverts_and_reports_its_log_determinant():
+    coupling = ConditionalAffineCoupling(4, 6, 8, 2, 1e-4)
+    coupling.f_features.double(), coupling.f_affine.double()
+    randomized(coupling)
+    weight, bias = coupling.shared_weight()
+    condition = coupling.condition(F.conv2d(torch.randn(1, 6, 3, 2).double(), weight, bias, padding=1))
+    condition = CouplingCondition(*(part.double() for part in condition))
+    x = torch.randn(1, 4, 3, 2).double()
+    y, log_det = coupling(x, condition)
+    assert torch.allclose(coupling.inverse(y, condition), x, atol=1e-6)
+    assert torch.allclose(log_det[0], autograd_log_det(lambda v: coupling(v, condition)[0], x), atol=1e-5)
+
+
+def test_split_inverts_and_reports_its_log_determinant():
+    split = randomized(Split2d(4))
+    x = torch.randn(1, 4, 3, 2).double()
+    kept, latent, log_det = split(x)
+    assert torch.allclose(split.inverse(kept, latent), x, atol=1e-6)
+    expected = autograd_log_det(lambda v: torch.cat(split(v)[:2], 1), x)
+    assert torch.allclose(log_det[0].double(), expected, atol=1e-5)
+
+
+def test_squeeze_orders_channels_slowest_and_inverts():
+    x = torch.arange(2 * 4 * 6).reshape(1, 2, 4, 6).float()
+    y = Squeeze2d()(x)
+    assert torch.equal(y[0, :4, 0, 0], torch.stack([x[0, 0, 0, 0], x[0, 0, 0, 1], x[0, 0, 1, 0], x[0, 0, 1, 1]]))
+    assert torch.equal(Squeeze2d().inverse(y), x)
+
+
+@pytest.mark.parametrize("scale", [4, 8])
+def test_decode_undoes_encode(scale: int):
+    model = small_flow(scale)
+    hr, lr = torch.rand(2, 3, 5 * scale, 4 * scale), torch.rand(2, 3, 5, 4)
+    latents, nll = model.encode(hr, lr)
+    assert [z.shape[1:] for z in latents] == [torch.Size(s) for s in model.flow.latent_shapes(5 * scale, 4 * scale)]
+    assert nll.shape == (2,)
+    assert torch.allclose(model.decode(lr, latents), hr, atol=1e-4)
+
+
+def test_nll_is_the_change_of_variables_formula(model: SRFlow):
+    lr, hr = torch.rand(1, 3, 1, 1), torch.rand(1, 3, 4, 4)
+    conditions = model.conditions(model.features(lr))
+
+    def encode(x: Tensor) -> Tensor:
+        return torch.cat([z.flatten() for z in model.flow(x, conditions)[0]])
+
+    latents, nll = model.encode(hr, lr)
+    log_det = autograd_log_det(encode, hr)
+    log_prior = sum(torch.distributions.Normal(0.0, 1.0).log_prob(z).sum() for z in latents)
+    assert nll.item() == pytest.approx(-(log_det + log_prior).item() / (math.log(2) * 16), abs=1e-4)
+
+
+def plain_decode(model: SRFlow, lr: Tensor, latents: list[Tensor]) -> Tensor:
+    """The unshared path: every candidate goes through every convolution, inverses one by one."""
+    features = model.features(lr)
+    maps = [*reversed(features.upsampled), features.last]
+    y = latents[-1]
+    for i in reversed(range(len(model.flow.levels))):
+        level = model.flow.levels[i]
+        stacked = F.interpolate(features.stacked, size=maps[i].shape[-2:], mode="nearest")
+        cond = torch.cat((maps[i], stacked), 1)
+        if level.split is not None:
+            y = level.split.inverse(y, latents[i])
+        for step in reversed(level.steps):
+            coupling = step.coupling
+            v1, v2 = y[:, : coupling.kept], y[:, coupling.kept :]
+            raw = coupling.f_affine(torch.cat((v1, cond), 1))
+            v2 = v2 / (torch.sigmoid(raw[:, 1::2] + 2) + coupling.eps) - raw[:, 0::2]
+            raw = coupling.f_features(cond)
+            y = torch.cat((v1, v2), 1) / (torch.sigmoid(raw[:, 1::2] + 2) + coupling.eps) - raw[:, 0::2]
+            y = step.actnorm.inverse(step.invconv.inverse(y))
+        for step in reversed(level.transitions):
+            y = step.actnorm.inverse(step.invconv.inverse(y))
+        y = level.squeeze.inverse(y)
+    return y
+
+
+def test_shared_conditions_equal_the_plain_path(model: SRFlow):
+    lr = torch.rand(1, 3, 6, 5)
+    latents = [torch.randn(3, *s) for s in model.flow.latent_shapes(24, 20)]
+    conditions = model.conditions(model.features(lr))
+    shared = model.flow.inverse(latents, conditions)
+    for i in range(3):
+        plain = plain_decode(model, lr, [z[i : i + 1] for z in latents])
+        assert torch.allclose(shared[i : i + 1], plain, atol=1e-4)
+
+
+def test_wrong_shapes_are_refused(model: SRFlow):
+    with pytest.raises(ValueError, match="is not 4 times"):
+        model.encode(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 4, 4))
+    with pytest.raises(ValueError, match="latents must have"):
+        model.decode(torch.rand(1, 3, 4, 4), [torch.rand(1, 6, 8, 8)])
+    with pytest.raises(ValueError, match="expected"):
+        FusionNet(FusionConfig())(torch.rand(1, 9, 3, 8, 8))
+
+
+def test_fresh_fusion_network_gives_the_ensemble_mean():
+    stack = torch.rand(1, 10, 3, 8, 8)
+    assert torch.allclose(FusionNet(FusionConfig())(stack), stack.mean(1))

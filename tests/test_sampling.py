@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import srspace
+from srspace import collapse
+from srspace.config import FusionConfig, SamplingConfig
+from srspace.errors import SamplingError, UsageError
+from srspace.models import FusionNet, SRFlow
+from srspace.sampling import Sampler, draw_latents, plan_tiles, what_is_broken
+
+
+@pytest.fixture
+def lr() -> torch.Tensor:
+    torch.manual_seed(1)
+    return torch.nn.functional.interpolate(torch.rand(1, 3, 8, 10), size=(60, 70), mode="bicubic")[0].clamp(0, 1)
+
+
+@pytest.fixture(autouse=True)
+def accept_random_weights(monkeypatch: pytest.MonkeyPatch):
+    """Random weights do not reproduce their input; only what is not finite counts as broken here."""
+    monkeypatch.setattr("srspace.sampling._WORST_BLOCK", 10.0)
+    monkeypatch.setattr("srspace.sampling._RANGE", (-1e6, 1e6))
+
+
+def test_candidates_do_not_depend_on_number_batch_or_tile(model: SRFlow, lr: torch.Tensor):
+    reference = srspace.sample(model, lr, samples=5, seed=0, tile=0)
+    assert not torch.allclose(reference[0], reference[1])
+    for change in ({"samples": 2}, {"batch_size": 1}, {"batch_size": 3}, {"tile": 16}, {"tile": 33}):
+        other = srspace.sample(model, lr, **{"samples": 5, "seed": 0, "tile": 0, **change})
+        assert (other - reference[: len(other)]).abs().max() < 1 / 255, change
+
+
+def test_seed_zero_is_a_seed(model: SRFlow, lr: torch.Tensor):
+    first, second, other = (srspace.sample(model, lr[:, :9, :9], samples=1, seed=s) for s in (0, 0, 1))
+    assert torch.equal(first, second) and not torch.equal(first, other)
+
+
+def test_latents_are_keyed_and_scaled():
+    shapes = [(6, 8, 8), (24, 4, 4)]
+    a = draw_latents(shapes, seed=3, index=2, temperature=1.0)
+    b = draw_latents(shapes, seed=3, index=2, temperature=0.5)
+    assert all(torch.allclose(x * 0.5, y) for x, y in zip(a, b, strict=True))
+    assert not torch.equal(a[0], draw_latents(shapes, seed=3, index=2, temperature=1.0, attempt=1)[0])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 37), (100, 7), (64, 64)])
+def test_tiles_cover_the_image_once(size: tuple[int, int]):
+    covered = torch.zeros(size)
+    for tile in plan_tiles(*size, 32):
+        covered[tile.rows, tile.columns] += 1
+    assert torch.equal(covered, torch.ones(size))
+
+
+def test_one_pixel_high_images_work(model: SRFlow):
+    assert srspace.sample(model, torch.rand(3, 1, 5), samples=2).shape == (2, 3, 4, 20)
+
+
+def test_exploded_candidates_are_found():
+    lr = torch.full((3, 8, 8), 0.5)
+    good = torch.full((3, 32, 32), 0.5)
+    assert what_is_broken(good, lr) is None
+    broken = good.clone()
+    broken[0, 3, 3] = torch.nan
+    assert "finite" in str(what_is_broken(broken, lr))
+
+
+def test_an_exploded_candidate_is_drawn_again_and_reported(model: SRFlow, lr: torch.Tensor, monkeypatch):
+    decode = model.flow.inverse
+    calls = []
+
+    def explode_once(latents, conditions):
+        image = decode(latents, conditions)
+        calls.append(len(image))
+        if len(calls) == 1:
+            image[1, 0, 5, 5] = torch.inf
+        return image
+
+    monkeypatch.setattr(model.flow, "inverse", explode_once)
+    candidates = list(Sampler(model, lr, SamplingConfig(samples=3, tile=0)))
+    assert calls == [3, 1]
+    assert [c.redraw is not None for c in candidates] == [False, True, False]
+    redraw = candidates[1].redraw
+    assert redraw is not None and redraw.index == 1 and redraw.temperature < 0.9
+    assert all(torch.isfinite(c.image).all() for c in candidates)
+
+
+def test_an_image_without_usable_candidates_is_an_error(model: SRFlow, lr: torch.Tensor, monkeypatch):
+    monkeypatch.setattr(model.flow, "inverse", lambda z, c: torch.full((len(z[0]), 3, 240, 280), torch.nan))
+    with pytest.raises(SamplingError, match="rrdb"):
+        srspace.sample(model, lr, samples=1, tile=0)
+
+
+@pytest.mark.parametrize("setting", [{"temperature": -1}, {"samples": 0}, {"seed": -1}, {"tile": 3}, {"batch_size": 0}])
+def test_settings_out_of_range_are_refused(setting: dict[str, float]):
+    with pytest.raises(UsageError):
+        SamplingConfig(**setting)  # type: ignore[arg-type]
+
+
+def test_mean_and_median_agree_with_numpy():
+    stack = torch.rand(7, 3, 20, 11)
+    assert torch.allclose(collapse.mean(iter(stack)), stack.mean(0), atol=1e-6)
+    for n in (6, 7):
+        expected = np.median(stack[:n].numpy(), axis=0)
+        assert np.array_equal(collapse.median(iter(stack[:n]), n).numpy(), expected)
+
+
+def test_median_spills_to_a_file_when_memory_is_short(monkeypatch):
+    monkeypatch.setattr(collapse, "available_memory", lambda device: 1000)
+    monkeypatch.setattr(collapse, "_STRIP_BYTES", 4 * 5 * 3 * 9 * 2)
+    stack = torch.rand(5, 3, 8, 9)
+    assert np.array_equal(collapse.median(iter(stack), 5).numpy(), np.median(stack.numpy(), axis=0))
+
+
+def test_fusion_is_the_same_in_tiles(monkeypatch):
+    torch.manual_seed(0)
+    network = FusionNet(FusionConfig(samples=2, channels=8))
+    torch.nn.init.normal_(network.tail.weight, std=0.1)
+    stack = torch.rand(2, 3, 40, 50)
+    whole = collapse.fuse(network, iter(stack), 2)
+    monkeypatch.setattr(collapse, "_FUSION_TILE", 16)
+    assert torch.allclose(collapse.fuse(network, iter(stack), 2), whole, atol=1e-5)
+    assert torch.allclose(whole, network(stack[None])[0].clamp(0, 1), atol=1e-5)
+    with pytest.raises(UsageError, match="multiple"):
+        collapse.fuse(network, iter(stack), 3)
