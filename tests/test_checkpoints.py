@@ -63,10 +63,7 @@ def test_plain_esrgan_layouts(tmp_path: Path):
     state = {}
     for key, value in encoder.state_dict().items():
         head, rest = key.split(".", 1)
-        if head == "RRDB_trunk":
-            key = "body." + rest.replace("RDB", "rdb")
-        else:
-            key = f"{renamed.get(head, head)}.{rest}"
+        key = "body." + rest.replace("RDB", "rdb") if head == "RRDB_trunk" else f"{renamed.get(head, head)}.{rest}"
         state[key] = value
     torch.save({"params_ema": state}, tmp_path / "in.pth")
     convert(tmp_path / "in.pth", tmp_path / "out", overrides={"skip": "trunk"})
