@@ -16,7 +16,7 @@ from srspace.config import DEFAULT_WEIGHTS, MODES, SamplingConfig
 from srspace.devices import pick_device, pick_precision
 from srspace.errors import UsageError, WeightsError
 from srspace.hub import find_fusion, resolve_weights
-from srspace.images import Picture
+from srspace.images import Picture, fill_transparent
 from srspace.models import FusionNet, SRFlow
 from srspace.resize import imresize
 from srspace.sampling import Candidate, Redraw, Sampler, automatic_tile, plan_tiles
@@ -146,7 +146,7 @@ class Upscaler:
         self.check(mode, sampling)
         start = time.perf_counter()
         alpha = picture.alpha
-        rgb = picture.rgb if alpha is None else picture.rgb * alpha[..., None]
+        rgb = picture.rgb if alpha is None else fill_transparent(picture.rgb, alpha)
         lr = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))
         sr_alpha = None if alpha is None else np.clip(imresize(alpha, self.scale), 0, 1)
         redraws: list[Redraw] = []
@@ -200,9 +200,6 @@ def _check_mode(mode: str) -> None:
 
 def _picture(image: Tensor, alpha: np.ndarray | None, source: Picture) -> Picture:
     rgb = image.numpy().transpose(1, 2, 0)
-    if alpha is not None:
-        visible = alpha[..., None]
-        rgb = np.where(visible > 0, rgb / np.maximum(visible, 1e-6), 0).clip(0, 1)
     if source.grey:
         rgb = np.repeat(rgb.mean(2, keepdims=True), 3, axis=2)
     return replace(source, rgb=np.ascontiguousarray(rgb, np.float32), alpha=alpha)
