@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(script: str, *arguments: object) -> str:
+    command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=280).stdout
+
+
+@pytest.fixture
+def crop(tmp_path: Path) -> tuple[Path, Path]:
+    for name, side in (("lr", 24), ("hr", 96)):
+        source = EXAMPLES / ("parrot.png" if name == "lr" else "parrot_HR.png")
+        with Image.open(source) as image:
+            image.crop((0, 0, side, side)).save(tmp_path / f"{name}.png")
+    return tmp_path / "lr.png", tmp_path / "hr.png"
+
+
+def test_upscale(crop: tuple[Path, Path], tmp_path: Path):
+    assert "96x96" in run("upscale.py", crop[0], tmp_path / "out.png")
+
+
+def test_candidates(crop: tuple[Path, Path], tmp_path: Path):
+    run("candidates.py", crop[0], tmp_path / "c", 2)
+    assert len(list((tmp_path / "c").iterdir())) == 2
+
+
+def test_trade_off(crop: tuple[Path, Path]):
+    from srspace.errors import DataError
+    from srspace.metrics import Lpips
+
+    try:
+        Lpips("alex")
+    except DataError:
+        pytest.skip("no LPIPS backbone in TORCH_HOME")
+    assert len(run("trade_off.py", *crop).splitlines()) == 6
+
+
+def test_before_after(crop: tuple[Path, Path], tmp_path: Path):
+    run("before_after.py", crop[0], tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as image:
+        assert image.size == (3 * 104 - 8, 118)

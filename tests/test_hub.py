@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from srspace.errors import WeightsError
+from srspace.hub import load_catalog, resolve_weights, verify_folder, weights_root
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+CONTENT = {"config.json": b'{"kind": "flow"}', "model.safetensors": b"weights" * 1000}
+DRIVER = """
+import sys
+from pathlib import Path
+import srspace.hub as hub
+from srspace.errors import SRSpaceError
+hub.weights_root = lambda: Path(sys.argv[1])
+try:
+    print(hub.resolve_weights(sys.argv[2]))
+except SRSpaceError as error:
+    print(f"error: {error}")
+    sys.exit(error.exit_code)
+"""
+
+
+class Hub(ThreadingHTTPServer):
+    """As much of the Hub's protocol as a download needs; ``mode`` chooses what goes wrong."""
+
+    mode = "good"
+    requests = 0
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Hub
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def answer(self, body: bool) -> None:
+        self.server.requests += 1
+        name = self.path.split("?")[0].rsplit("/", 1)[-1]
+        mode = self.server.mode
+        if mode == "gated" or "/owner/gated/" in self.path:
+            self.refuse(403, "GatedRepo")
+        elif "/owner/missing/" in self.path:
+            self.refuse(404, "RepoNotFound")
+        elif "/resolve/" not in self.path or name not in CONTENT:
+            self.refuse(404, "EntryNotFound")
+        else:
+            data = CONTENT[name]
+            if mode == "wrong" and name == "model.safetensors":
+                data = b"garbage" * 1000
+            self.send_response(200)
+            self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if body:
+                self.wfile.write(data[: len(data) // 2] if mode == "cut" else data)
+
+    def refuse(self, code: int, error: str) -> None:
+        self.send_response(code)
+        self.send_header("X-Error-Code", error)
+        self.send_header("X-Error-Message", error)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    server = Hub(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Path:
+    root = tmp_path / "weights"
+    root.mkdir()
+    files = ", ".join(
+        f'{{ path = "{name}", sha256 = "{hashlib.sha256(data).hexdigest()}", size = {len(data)} }}'
+        for name, data in CONTENT.items()
+    )
+    (root / "catalog.toml").write_text(
+        f'[remote]\nkind = "flow"\nscale = 4\narchitecture = "a"\ndescription = "d"\nlicence = "l"\n'
+        f'training_data = "t"\nrepo = "owner/remote"\nrevision = "{COMMIT}"\nfiles = [{files}]\n'
+    )
+    return root
+
+
+def fetch(catalog: Path, spec: str, port: int, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {
+        "HF_ENDPOINT": f"http://127.0.0.1:{port}",
+        "HF_HOME": str(catalog.parent / "hf"),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_ETAG_TIMEOUT": "3",
+        "HF_HUB_DOWNLOAD_TIMEOUT": "3",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        **environment,
+    }
+    command = [sys.executable, "-c", DRIVER, str(catalog), spec]
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120, check=False)
+
+
+def test_pull_caches_and_then_works_offline(hub: Hub, catalog: Path):
+    done = fetch(catalog, "remote", hub.server_port)
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = Path(done.stdout.strip())
+    assert {name: (folder / name).read_bytes() for name in CONTENT} == CONTENT
+    before = hub.requests
+    again = fetch(catalog, "remote", hub.server_port, HF_HUB_OFFLINE="1")
+    assert again.stdout == done.stdout and hub.requests == before
+
+
+def test_any_repository_can_be_named(hub: Hub, catalog: Path):
+    assert fetch(catalog, "hf://owner/other@main", hub.server_port).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "spec", "words"),
+    [
+        ("wrong", "remote", "checksum"),
+        ("cut", "remote", "could not be transferred"),
+        ("gated", "remote", "gated"),
+        ("good", "hf://owner/missing", "does not exist"),
+        ("good", "hf://nonsense", "not of the form"),
+        ("good", "nothing", "neither a folder"),
+    ],
+)
+def test_failures_are_one_sentence_and_leave_nothing_usable(hub: Hub, catalog: Path, mode: str, spec: str, words: str):
+    hub.mode = mode
+    done = fetch(catalog, spec, hub.server_port)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert done.stdout.startswith("error: ") and words in done.stdout and len(done.stdout.splitlines()) == 1
+    hub.mode = "good"
+    if spec == "remote":
+        assert fetch(catalog, spec, hub.server_port).returncode == 0
+
+
+@pytest.mark.parametrize("environment", [{}, {"HF_HUB_OFFLINE": "1"}])
+def test_a_dead_network_and_offline_mode_are_one_sentence(catalog: Path, environment: dict[str, str]):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    done = fetch(catalog, "remote", port, **environment)
+    assert done.returncode == 3 and len(done.stdout.splitlines()) == 1, done.stdout + done.stderr
+
+
+def test_bundled_weights_are_what_the_catalogue_says():
+    catalog = load_catalog()
+    for name, entry in catalog.items():
+        assert [c.problem for c in verify_folder(weights_root() / name, entry)] == [None, None]
+        assert entry.repo is None, "no Hub repository of ours exists"
+    assert sum(f.size for e in catalog.values() for f in e.files) < 32e6
+
+
+def test_a_missing_name_is_an_error():
+    with pytest.raises(WeightsError, match="neither a folder nor"):
+        resolve_weights("no-such-weights")
