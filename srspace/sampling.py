@@ -155,9 +155,11 @@ class Sampler:
         self.height, self.width = height * model.scale, width * model.scale
         self.shapes = model.flow.latent_shapes(self.height, self.width)
         self.group = min(sampling.samples, sampling.batch_size or self._automatic_group())
+        # A CPU's caches hold one candidate better than several; a GPU wants them side by side.
+        self.chunk = 1 if self.device.type == "cpu" else self.group
         tile = sampling.tile
         self.tiles = plan_tiles(
-            height, width, automatic_tile(height, width, self.device, self.group) if tile is None else tile
+            height, width, automatic_tile(height, width, self.device, self.chunk) if tile is None else tile
         )
         self._done = 0.0
 
@@ -184,9 +186,14 @@ class Sampler:
             features = self.model.features(tile.cut(self.lr).to(self.device)[None])
             conditions = self.model.conditions(features)
             del features
-            parts = [tile.cut(z, z.shape[-1] // self.lr.shape[-1]).to(self.device, non_blocking=True) for z in latents]
-            tile.put(self.model.flow.inverse(parts, conditions), out, scale)
-            self._advance(len(draws) / len(self.tiles))
+            for part in torch.arange(len(draws)).split(self.chunk):
+                chosen = slice(int(part[0]), int(part[-1]) + 1)
+                cut = [
+                    tile.cut(z[chosen], z.shape[-1] // self.lr.shape[-1]).to(self.device, non_blocking=True)
+                    for z in latents
+                ]
+                tile.put(self.model.flow.inverse(cut, conditions), out[chosen], scale)
+                self._advance(len(part) / len(self.tiles))
         return out
 
     def _checked(self, index: int, image: Tensor) -> Candidate:

@@ -67,7 +67,7 @@ class Upscaler:
         dtype = pick_precision(precision, self.device)
         self.precision = _PRECISION_NAMES[dtype]
         self.model = model.eval().set_subnet_dtype(dtype).to(self.device)
-        if self.device.type == "cuda":
+        if self.device.type in ("cpu", "cuda"):
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.fusion = {mode: network.eval().to(self.device) for mode, network in (fusion or {}).items()}
 
