@@ -13,7 +13,6 @@ from torch import Tensor
 
 from srspace.config import SamplingConfig
 from srspace.devices import available_memory
-from srspace.errors import SamplingError
 from srspace.models import SRFlow
 from srspace.resize import imresize
 
@@ -23,10 +22,11 @@ MARGIN = 24
 _LARGEST_TILE = 448
 _BYTES_PER_PIXEL = 36_000
 _BYTES_PER_PIXEL_AND_CANDIDATE = 7_000
-_REDRAWS = (0.75, 0.5, 0.25, 0.0)
+_REDRAWS = (0.75, 0.5)
 _RANGE = (-1.0, 2.0)
 _WORST_BLOCK = 0.12
 _BLOCK = 4
+_MEND = 16
 
 
 @dataclass(frozen=True)
@@ -205,10 +205,18 @@ class Sampler:
             image = self._decode([(index, attempt, temperature)])[0]
             if what_is_broken(image, self.lr) is None:
                 return Candidate(index, image.clamp_(0, 1), Redraw(index, temperature, attempt, reason))
-        raise SamplingError(
-            f"the flow finds no usable candidate for this picture even at temperature 0 ({reason}); "
-            "the mode rrdb does without it."
+        regression = self._regression()
+        image = repaired(image, self.lr, regression)
+        return Candidate(
+            index, image, Redraw(index, temperature, attempt, f"{reason}; mended from the encoder's output")
         )
+
+    @torch.no_grad()
+    def _regression(self) -> Tensor:
+        out = torch.empty(3, self.height, self.width)
+        for tile in self.tiles:
+            tile.put(self.model.encoder(tile.cut(self.lr).to(self.device)[None])[0], out, self.model.scale)
+        return out.clamp_(0, 1)
 
     def _advance(self, candidates: float) -> None:
         self._done += candidates
@@ -242,6 +250,28 @@ def what_is_broken(image: Tensor, lr: Tensor) -> str | None:
     return None
 
 
+def repaired(image: Tensor, lr: Tensor, regression: Tensor) -> Tensor:
+    """Replace what is broken in a candidate, and a soft margin around it, by the encoder's own output.
+
+    Args:
+        image: ``(3, H, W)``, unclamped.
+        lr: ``(3, h, w)``.
+        regression: the encoder's output, ``(3, H, W)`` in [0, 1].
+
+    Returns:
+        ``(3, H, W)`` in [0, 1]; the regression itself where nothing can be kept.
+    """
+    bad = (~torch.isfinite(image) | (image < _RANGE[0]) | (image > _RANGE[1])).any(0)
+    kept = torch.where(bad, regression, image.nan_to_num(0.0)).clamp(0, 1)
+    error = (imresize(kept, size=(lr.shape[1], lr.shape[2])) - lr).abs().mean(0, keepdim=True)
+    worst = torch.nn.functional.interpolate(error[None], size=bad.shape, mode="nearest")[0, 0]
+    mask = (bad | (worst > _WORST_BLOCK / 2)).float()[None, None]
+    mask = torch.nn.functional.max_pool2d(mask, 2 * _MEND + 1, 1, _MEND)
+    mask = torch.nn.functional.avg_pool2d(mask, _MEND + 1, 1, _MEND // 2, count_include_pad=False)[0]
+    mended = torch.lerp(kept, regression, mask)
+    return mended if what_is_broken(mended, lr) is None else regression
+
+
 def sample(
     model: SRFlow,
     lr: Tensor,
@@ -270,7 +300,6 @@ def sample(
 
     Raises:
         UsageError: a setting is out of range.
-        SamplingError: no usable candidate exists for this image.
     """
     config = replace(SamplingConfig(), samples=samples, temperature=temperature, seed=seed, tile=tile)
     config = replace(config, batch_size=batch_size)

@@ -138,7 +138,6 @@ class Upscaler:
 
         Raises:
             UsageError: the settings do not go together.
-            SamplingError: no usable candidate exists for this picture.
         """
         sampling = sampling or SamplingConfig()
         if mode == "sample":

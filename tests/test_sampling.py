@@ -7,7 +7,7 @@ import torch
 import srspace
 from srspace import collapse
 from srspace.config import FusionConfig, SamplingConfig
-from srspace.errors import SamplingError, UsageError
+from srspace.errors import UsageError
 from srspace.models import FusionNet, SRFlow
 from srspace.sampling import Sampler, draw_latents, plan_tiles, what_is_broken
 
@@ -87,10 +87,11 @@ def test_an_exploded_candidate_is_drawn_again_and_reported(model: SRFlow, lr: to
     assert all(torch.isfinite(c.image).all() for c in candidates)
 
 
-def test_an_image_without_usable_candidates_is_an_error(model: SRFlow, lr: torch.Tensor, monkeypatch):
+def test_an_image_without_usable_candidates_gets_the_encoders_output_and_says_so(model: SRFlow, lr, monkeypatch):
     monkeypatch.setattr(model.flow, "inverse", lambda z, c: torch.full((len(z[0]), 3, 240, 280), torch.nan))
-    with pytest.raises(SamplingError, match="rrdb"):
-        srspace.sample(model, lr, samples=1, tile=0)
+    (candidate,) = Sampler(model, lr, SamplingConfig(samples=1, tile=0))
+    assert candidate.redraw is not None and "encoder" in candidate.redraw.reason
+    assert torch.allclose(candidate.image, model.encoder(lr[None])[0].clamp(0, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("setting", [{"temperature": -1}, {"samples": 0}, {"seed": -1}, {"tile": 3}, {"batch_size": 0}])
