@@ -41,6 +41,8 @@ def plan(inputs: list[str], output: str | None, *, recursive: bool, suffix: str,
         raise UsageError(f"the format must be one of {', '.join(FORMATS)}, not {format!r}.")
     if STDIO in inputs and len(inputs) > 1:
         raise UsageError("'-' (standard input) cannot be mixed with other inputs.")
+    if inputs == [STDIO] and output is not None and Path(output).is_dir():
+        raise UsageError(f"{output} is a folder; standard input has no name, so give -o a file.")
     if inputs == [STDIO]:
         return [Job(None, None if output in (None, STDIO) else Path(output or ""))]
     found = [pair for name in inputs for pair in _expand(Path(name), recursive)]
