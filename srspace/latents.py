@@ -104,7 +104,15 @@ class PendingLatents:
         """Wait for the drawing; one ``(B, C, h, w)`` float32 tensor per level, on the device (copied alongside)."""
         for future in self._futures:
             future.result()
-        return [z.to(self._device, non_blocking=True) for z in self._latents]
+        if self._device.type != "cuda":
+            return [z.to(self._device) for z in self._latents]
+        here, side = torch.cuda.current_stream(self._device), _copy_stream(self._device)
+        with torch.cuda.stream(side):
+            out = [z.to(self._device, non_blocking=True) for z in self._latents]
+        here.wait_stream(side)
+        for z in out:
+            z.record_stream(here)
+        return out
 
 
 def draw_latents(
@@ -130,6 +138,11 @@ def draw_latents(
 
 def _blocks(part: slice) -> range:
     return range(part.start // BLOCK, math.ceil(part.stop / BLOCK))
+
+
+@cache
+def _copy_stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)
 
 
 @cache
