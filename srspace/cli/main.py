@@ -11,7 +11,7 @@ import click
 import typer
 
 from srspace import __version__
-from srspace.cli import train, upscale, weights
+from srspace.cli import bench_speed, train, upscale, weights
 from srspace.errors import EXIT_USAGE, SRSpaceError
 
 EXIT_INTERRUPTED = 130
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.command()(upscale.upscale)
 app.add_typer(weights.app, name="weights")
 app.add_typer(train.app, name="train")
+app.add_typer(bench_speed.app, name="bench")
 
 
 def _version(value: bool) -> None:
