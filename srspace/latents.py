@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -82,16 +83,15 @@ class Latents:
         bottom, right = min(top + BLOCK, height), min(left + BLOCK, width)
         key = f"srspace/{self.seed}/{draw.index}/{draw.attempt}/{level}/{block[0]}/{block[1]}"
         digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
         shape = (self.shapes[level][0], (bottom - top) * f, (right - left) * f)
-        drawn = torch.randn(shape, generator=generator).numpy()
+        drawn = _normal(shape, int.from_bytes(digest, "little") >> 1, draw.temperature)
         y0, y1 = max(top, rows.start), min(bottom, rows.stop)
         x0, x1 = max(left, columns.start), min(right, columns.stop)
         source = drawn[:, (y0 - top) * f : (y1 - top) * f, (x0 - left) * f : (x1 - left) * f]
         place = (slice((y0 - rows.start) * f, (y1 - rows.start) * f),
                  slice((x0 - columns.start) * f, (x1 - columns.start) * f))  # fmt: skip
         # numpy lets go of the interpreter lock and, unlike torch, starts no threads of its own.
-        np.multiply(source, np.float32(draw.temperature), out=target[:, place[0], place[1]])
+        np.copyto(target[:, place[0], place[1]], source)
 
 
 class PendingLatents:
@@ -134,6 +134,20 @@ def draw_latents(
     latents = Latents(shapes, size, seed=seed, device=torch.device("cpu"))
     pending = latents.request([Draw(index, temperature, attempt)], slice(0, size[0]), slice(0, size[1]))
     return [z[0] for z in pending.get()]
+
+
+def _normal(shape: Shape, seed: int, std: float) -> np.ndarray:
+    """Normal values from the CPU's generator, in memory that the thread's next call takes again."""
+    count = math.prod(shape)
+    buffer = getattr(_scratch, "buffer", None)
+    if buffer is None or buffer.numel() < count:
+        _scratch.generator = torch.Generator()
+        buffer = _scratch.buffer = torch.empty(count)
+    values = buffer[:count].normal_(0.0, std, generator=_scratch.generator.manual_seed(seed))
+    return values.view(shape).numpy()
+
+
+_scratch = threading.local()
 
 
 def _blocks(part: slice) -> range:

@@ -1,8 +1,9 @@
-"""Triton kernels for the two ends of a coupling's subnet on an NVIDIA GPU; the eager path needs none of them.
+"""Triton kernels for an NVIDIA GPU, where the eager path spends its time on small passes over memory.
 
-Between two hidden layers a candidate is 64 channels wide, at the ends it is 6 to 24. The kernels join what is narrow to
-the convolution beside it, so that only the wide maps travel through memory: the first convolution is read from the
-float32 state directly, and the last one ends in the coupling's and the linear map's inverse, in float32 registers.
+Between two hidden layers a candidate is 64 channels wide, at the subnet's ends it is 6 to 24. Two kernels join what is
+narrow to the convolution beside it, so that only the wide maps travel through memory: the first convolution is read
+from the float32 state directly, and the last one ends in the coupling's and the linear map's inverse, in float32
+registers. A third writes each convolution of a dense block to its place beside the block's earlier outputs.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import torch
 from torch import Tensor
 
 try:
-    from srspace.models.flow import triton_kernels as programs
+    from srspace.models import triton_kernels as programs
 except ImportError:  # no Triton on this platform: the eager path is used
     programs = None  # type: ignore[assignment]
 
-_PIXELS = 128
+WORTHWHILE = 8192
+"""LR pixels from which on the kernels are used: compiling them, once per machine, takes some seconds."""
+
+_FIRST = {"PIXELS": 128, "num_warps": 4}
+_LAST = {"PIXELS": 64, "num_warps": 4, "num_stages": 3}
 
 
 @cache
@@ -59,29 +64,18 @@ def first_layer(state: Tensor, weight: Tensor, hidden: Tensor) -> Tensor:
     out = torch.empty(
         batch, wide, height, width, dtype=hidden.dtype, device=state.device, memory_format=torch.channels_last
     )
-    grid = (-(-height * width // _PIXELS), batch)
+    grid = (-(-height * width // _FIRST["PIXELS"]), batch)
     programs.first_layer[grid](
         state, weight, hidden, out, height, width,
-        CHANNELS=channels, ROWS=weight.shape[0], HIDDEN=wide, PIXELS=_PIXELS, num_warps=4,
+        CHANNELS=channels, ROWS=weight.shape[0], HIDDEN=wide, **_FIRST,
     )  # fmt: skip
-    return out
-
-
-def hidden_layer(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``relu(conv3x3(x) + bias)``, channels last in and out; ``weight`` from :func:`pack_last`."""
-    batch, channels, height, width = x.shape
-    out = torch.empty_like(x)
-    grid = (-(-height * width // _PIXELS), batch)
-    programs.hidden_layer[grid](
-        x, weight, bias, out, height, width, HIDDEN=channels, PIXELS=_PIXELS, num_warps=4, num_stages=4
-    )
     return out
 
 
 def last_layer(
     x: Tensor,
     state: Tensor,
-    weights: tuple[Tensor, Tensor],
+    weight: Tensor,
     bias: Tensor,
     gain: Tensor,
     offset: Tensor,
@@ -96,8 +90,8 @@ def last_layer(
     Args:
         x: ``(B, hidden, H, W)``, channels last.
         state: ``(B, C, H, W)`` float32, contiguous.
-        weights: from :func:`pack_last`, for the changed channels' shift and for the logit of their scale.
-        bias: ``(2, padded)`` float32, of shift and logit.
+        weight: from :func:`pack_last`; output channels take turns: shift, logit of the scale, shift, logit, ...
+        bias: ``(2 * padded,)`` float32, in the same order.
         gain: ``(1, C, H, W)`` float32, contiguous.
         offset: ``(1, C, H, W)`` float32, contiguous.
         mix: ``(2, padded, padded(C))`` float32: rows that take the kept and the changed channels.
@@ -106,10 +100,43 @@ def last_layer(
         out: ``(B, C, H, W)`` float32; may be ``state`` itself.
     """
     batch, channels, height, width = state.shape
-    grid = (-(-height * width // _PIXELS), batch)
+    grid = (-(-height * width // _LAST["PIXELS"]), batch)
     programs.last_layer[grid](
-        x, state, *weights, bias, gain, offset, mix, out, height, width, eps,
-        KEPT=kept, CHANNELS=channels, HIDDEN=x.shape[1], PAD=weights[0].shape[2], OUT=mix.shape[2],
-        PIXELS=_PIXELS, num_warps=4, num_stages=3,
+        x, state, weight, bias, gain, offset, mix, out, height, width, eps,
+        KEPT=kept, CHANNELS=channels, HIDDEN=x.shape[1], PAD=weight.shape[2] // 2, OUT=mix.shape[2],
+        **_LAST,
     )  # fmt: skip
     return out
+
+
+def dense_layer(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    out: Tensor,
+    *,
+    at: int = 0,
+    residuals: tuple[Tensor, ...] = (),
+) -> None:
+    """One convolution of a dense block, in place: it reads the first channels of ``x`` and writes some of ``out``.
+
+    Without residuals the output is ``leaky_relu(conv3x3(x) + bias)``; each residual r replaces an output v by
+    ``r + 0.2 * v``, in order, and no activation is applied.
+
+    Args:
+        x: ``(1, across, H, W)``, channels last.
+        weight: ``(9, in, out)`` from :func:`pack_last`.
+        bias: ``(out,)``.
+        out: as ``x``; another tensor when residuals are given, for it is written where neighbours are read.
+        at: first channel written.
+        residuals: none, one or two tensors like ``x``, of which the first channels are taken.
+    """
+    across, height, width = x.shape[1:]
+    inner, outer = (*residuals, x, x)[:2]
+    inputs, outputs = weight.shape[1:]
+    pixels = 128 if height * width >= 32_768 else 64
+    programs.dense_layer[(-(-height * width // pixels),)](
+        x, weight, bias, out[:, at:], inner, outer, height, width,
+        ACROSS=across, IN=inputs, OUT=outputs, STEP=64 if inputs % 64 == 0 else 32, RESIDUALS=len(residuals),
+        PIXELS=pixels, num_warps=4, num_stages=4,
+    )  # fmt: skip
