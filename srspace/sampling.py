@@ -154,9 +154,17 @@ class Sampler:
         Returns:
             ``(3, H, W)`` float32 on the CPU, channels last in memory.
         """
-        out = torch.empty(self.height, self.width, 3).permute(2, 0, 1)
+        out: Tensor | None = None
         for tile, filled in self._tiles(lambda tile: sink(self.sampling.samples)):
+            if len(self.tiles) == 1:
+                # Sorted by pixel on the device, the result is only copied.
+                out = filled.result().permute(1, 2, 0).contiguous().cpu().permute(2, 0, 1)
+                continue
+            if out is None:
+                out = torch.empty(self.height, self.width, 3).permute(2, 0, 1)
             tile.put(filled.result(), out, self.scale)
+        if out is None:
+            raise ValueError("there is no tile")
         return out
 
     def regression(self) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ class PreparedSRFlow:
         self.config, self.nf = model.flow.config, model.encoder.config.nf
         self.latent_shapes = model.flow.latent_shapes
         self._original = model.encoder
+        self._kernels: kernels.WarmUp | None = None
         self._prepare_encoder(_encoder_dtype(self.dtype, self.device))
         self.decoder = FlowDecoder(model.flow, self.dtype)
 
@@ -70,11 +71,38 @@ class PreparedSRFlow:
         latents = 4 * 3 * 4**levels
         return conditions, max(transient, encoder), candidate + latents
 
+    def wait_for_kernels(self) -> bool:
+        """Have the GPU kernels compiled now, if there are any; returns whether they are in use from here on."""
+        if not (self.decoder.fused or self.trunk):
+            return False
+        return self._start_kernels().wait()
+
+    def _start_kernels(self) -> kernels.WarmUp:
+        if self._kernels is None:
+            self._kernels = kernels.WarmUp(self.device, self._warm_up)
+        return self._kernels
+
+    def _warm_up(self) -> Iterator[None]:
+        if self.trunk is not None:
+            yield from self.trunk.warm_up()
+        yield from self.decoder.warm_up()
+
+    def _fused(self, lr: Tensor) -> bool:
+        """Whether to use the kernels for ``lr``; the first image that is large enough starts their compiling."""
+        if not (self.decoder.fused or self.trunk) or lr.shape[2] * lr.shape[3] < kernels.WORTHWHILE:
+            return False
+        return self._start_kernels().done
+
     @torch.no_grad()
-    def features(self, lr: Tensor) -> RRDBFeatures:
-        """The encoder's features of ``(1, 3, h, w)``."""
-        trunk = self.trunk if lr.shape[2] * lr.shape[3] >= kernels.WORTHWHILE else None
-        features = self.encoder.encode(lr, self.config.stack_blocks, self.config.levels - 1, trunk)
+    def features(self, lr: Tensor, *, fused: bool = False) -> RRDBFeatures:
+        """The encoder's features of ``(1, 3, h, w)``.
+
+        Args:
+            lr: in [0, 1].
+            fused: use the kernels, where there are any.
+        """
+        config = self.config
+        features = self.encoder.encode(lr, config.stack_blocks, config.levels - 1, self.trunk if fused else None)
         if self.encoder.dtype == torch.float16 and not torch.isfinite(features.last).all():
             self._prepare_encoder(torch.float32)
             return self.features(lr)
@@ -83,8 +111,10 @@ class PreparedSRFlow:
     @torch.no_grad()
     def conditions(self, lr: Tensor) -> Conditions:
         """What all candidates of ``lr`` ``(1, 3, h, w)`` share."""
-        features = self.features(lr)
-        return self.decoder.conditions((*reversed(features.upsampled), features.last), features.stacked)
+        fused = self._fused(lr)
+        features = self.features(lr, fused=fused)
+        maps = (*reversed(features.upsampled), features.last)
+        return self.decoder.conditions(maps, features.stacked, fused=fused)
 
     @torch.no_grad()
     def decode(self, latents: Sequence[Tensor], conditions: Conditions) -> Tensor:
@@ -94,7 +124,7 @@ class PreparedSRFlow:
     @torch.no_grad()
     def regression(self, lr: Tensor) -> Tensor:
         """The encoder's own super-resolution of ``(1, 3, h, w)``, float32, unclamped."""
-        out: Tensor = self.encoder.head(self.features(lr))
+        out: Tensor = self.encoder.head(self.features(lr, fused=self._fused(lr)))
         return out
 
 

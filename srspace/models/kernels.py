@@ -8,6 +8,11 @@ registers. A third writes each convolution of a dense block to its place beside 
 
 from __future__ import annotations
 
+import atexit
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -19,8 +24,10 @@ except ImportError:  # no Triton on this platform: the eager path is used
     programs = None  # type: ignore[assignment]
 
 WORTHWHILE = 8192
-"""LR pixels from which on the kernels are used: compiling them, once per machine, takes some seconds."""
+"""LR pixels from which on the kernels are used."""
 
+_log = logging.getLogger(__name__)
+_DENSE = {"PIXELS": 128, "num_warps": 4, "num_stages": 4}
 _FIRST = {"PIXELS": 128, "num_warps": 4}
 _LAST = {"PIXELS": 64, "num_warps": 4, "num_stages": 3}
 
@@ -29,6 +36,58 @@ _LAST = {"PIXELS": 64, "num_warps": 4, "num_stages": 3}
 def available(device: torch.device) -> bool:
     """Whether the kernels can run on ``device``: Triton is there, and tensor cores that take bfloat16."""
     return programs is not None and device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+class WarmUp:
+    """Compiles kernels in a thread while the work goes on without them: nobody waits for a compiler.
+
+    Triton keeps what it has compiled on disk, so that this takes some seconds once per machine and a fraction of one
+    afterwards. At exit it is cut short after the kernel that is being compiled.
+
+    Args:
+        device: where the kernels are to run.
+        steps: runs every kernel once, on next to nothing, and yields after each.
+    """
+
+    def __init__(self, device: torch.device, steps: Callable[[], Iterator[None]]) -> None:
+        self.done = False
+        self._device, self._steps = device, steps
+        self._cut_short = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="srspace-kernels", daemon=True)
+        atexit.register(self.stop)
+        self._thread.start()
+
+    def wait(self) -> bool:
+        """Wait for the end; returns whether the kernels can be used."""
+        self._thread.join()
+        return self.done
+
+    def stop(self) -> None:
+        self._cut_short.set()
+        self._thread.join()
+
+    @torch.no_grad()
+    def _run(self) -> None:
+        try:
+            with _side_stream(self._device):
+                for _ in self._steps():
+                    if self._cut_short.is_set():
+                        return
+            self.done = True
+        except Exception as error:  # a compiler may fail in many ways, and the eager path serves as well
+            _log.warning("the GPU kernels cannot be used here (%s: %s); going on without.", type(error).__name__, error)
+        finally:
+            atexit.unregister(self.stop)
+
+
+@contextmanager
+def _side_stream(device: torch.device) -> Iterator[None]:
+    if device.type != "cuda":
+        yield
+        return
+    with torch.cuda.device(device), torch.cuda.stream(torch.cuda.Stream(device)):
+        yield
+        torch.cuda.current_stream().synchronize()
 
 
 def padded(channels: int) -> int:
@@ -134,9 +193,8 @@ def dense_layer(
     across, height, width = x.shape[1:]
     inner, outer = (*residuals, x, x)[:2]
     inputs, outputs = weight.shape[1:]
-    pixels = 128 if height * width >= 32_768 else 64
-    programs.dense_layer[(-(-height * width // pixels),)](
+    programs.dense_layer[(-(-height * width // _DENSE["PIXELS"]),)](
         x, weight, bias, out[:, at:], inner, outer, height, width,
         ACROSS=across, IN=inputs, OUT=outputs, STEP=64 if inputs % 64 == 0 else 32, RESIDUALS=len(residuals),
-        PIXELS=pixels, num_warps=4, num_stages=4,
+        **_DENSE,
     )  # fmt: skip

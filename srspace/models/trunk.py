@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -31,24 +33,44 @@ class FusedTrunk:
 
     def __call__(self, x: Tensor, stack_blocks: tuple[int, ...]) -> tuple[Tensor, list[Tensor]]:
         """What the trunk makes of ``(1, nf, h, w)``, and the outputs of the blocks asked for."""
-        nf, gc = self.nf, self.gc
-        shape = (1, nf + 4 * gc, *x.shape[2:])
-        a, b, c = (
-            torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last) for _ in range(3)
-        )
-        a[:, :nf] = x
+        nf = self.nf
+        across = self._room(x.shape[2], x.shape[3])
+        across[0][:, :nf] = x
         outputs = []
-        for i, dense_blocks in enumerate(self.blocks):
-            for layers, source, target in zip(dense_blocks, (a, b, c), (b, c, a), strict=True):
-                *grow, (weight, bias) = layers
-                for k, layer in enumerate(grow):
-                    kernels.dense_layer(source, *layer, source, at=nf + k * gc)
-                # The third block ends in the input of the first, which is the outer residual.
-                residuals = (source, a) if target is a else (source,)
-                kernels.dense_layer(source, weight, bias, target, residuals=residuals)
+        for i in range(len(self.blocks)):
+            for _ in self._block(i, across):
+                pass
             if i in stack_blocks:
-                outputs.append(a[:, :nf].clone(memory_format=torch.channels_last))
-        return a[:, :nf].contiguous(memory_format=torch.channels_last), outputs
+                outputs.append(across[0][:, :nf].clone(memory_format=torch.channels_last))
+        return across[0][:, :nf].contiguous(memory_format=torch.channels_last), outputs
+
+    def warm_up(self) -> Iterator[None]:
+        """Run every kernel once; yields after each."""
+        across = self._room(8, 8)
+        for tensor in across:
+            tensor.zero_()
+        yield from self._block(0, across)
+
+    def _room(self, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+        like = self.blocks[0][0][0][0]
+        shape = (1, self.nf + 4 * self.gc, height, width)
+        a, b, c = (
+            torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
+            for _ in range(3)
+        )
+        return a, b, c
+
+    def _block(self, i: int, across: tuple[Tensor, Tensor, Tensor]) -> Iterator[None]:
+        """Three dense blocks, from the first channels of the first tensor to the same; yields after each layer."""
+        a, b, c = across
+        for layers, source, target in zip(self.blocks[i], (a, b, c), (b, c, a), strict=True):
+            *grow, (weight, bias) = layers
+            for k, layer in enumerate(grow):
+                kernels.dense_layer(source, *layer, source, at=self.nf + k * self.gc)
+                yield
+            # The third block ends in the input of the first, which is the outer residual.
+            kernels.dense_layer(source, weight, bias, target, residuals=(source, a) if target is a else (source,))
+            yield
 
     @staticmethod
     def _packed(convolutions: list[torch.nn.Conv2d]) -> list[tuple[Tensor, Tensor]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -83,7 +83,7 @@ class StepDecoder:
         Args:
             features: output of the injector subnet's first layer, ``(1, hidden, H, W)``.
             hidden: the condition's part of the affine subnet's first convolution.
-            fused: whether the image is large enough for the kernels.
+            fused: use the kernels, if this step has them.
         """
         for layer in self.features:
             features = layer(features)
@@ -92,16 +92,30 @@ class StepDecoder:
         offset = self.bias[:, None] - self.matrix @ shift.flatten(2)
         return StepCondition(hidden, gain.contiguous(), offset.reshape(gain.shape), self.fused and fused)
 
+    def warm_up(self) -> Iterator[None]:
+        """Run every kernel once; yields after each."""
+        channels, width = self.matrix.shape[0], self.first.weight.shape[0]
+        y = self.matrix.new_zeros(1, channels, 8, 8)
+        hidden = torch.zeros_like(y[:, :1]).to(self.first.weight.dtype).repeat(1, width, 1, 1)
+        hidden = hidden.contiguous(memory_format=self.first.layout)
+        x = kernels.first_layer(y, self.first_rows, hidden)
+        yield
+        self._last_layer(x, y, StepCondition(hidden, y, y, fused=True), out=torch.empty_like(y))
+        yield
+
+    def _last_layer(self, x: Tensor, y: Tensor, condition: StepCondition, out: Tensor) -> Tensor:
+        return kernels.last_layer(
+            x, y, self.last_taps, self.last_bias, condition.gain, condition.offset, self.mix,
+            kept=self.kept, eps=self.eps, out=out,
+        )  # fmt: skip
+
     def __call__(self, y: Tensor, condition: StepCondition, *, in_place: bool) -> Tensor:
         """Decode ``(B, C, H, W)`` float32, contiguous; ``in_place`` allows to reuse its memory."""
         if condition.fused:
             x = kernels.first_layer(y, self.first_rows, condition.hidden)
             for layer in self.hidden:
                 x = layer(x)
-            return kernels.last_layer(
-                x, y, self.last_taps, self.last_bias, condition.gain, condition.offset, self.mix,
-                kept=self.kept, eps=self.eps, out=y if in_place else torch.empty_like(y),
-            )  # fmt: skip
+            return self._last_layer(x, y, condition, out=y if in_place else torch.empty_like(y))
         x = self.first(y[:, : self.kept])
         x = F.relu_(x.add_(condition.hidden))
         for layer in self.hidden:
@@ -171,12 +185,26 @@ class FlowDecoder:
         self.dtype = dtype
         with torch.no_grad():
             self.levels = [LevelDecoder(level, dtype) for level in flow.levels]  # type: ignore[arg-type]
+        self.fused = any(step.fused for level in self.levels for step in level.steps)
 
-    def conditions(self, maps: Sequence[Tensor], stacked: Tensor) -> tuple[tuple[StepCondition, ...], ...]:
-        """What all candidates of one image share; arguments as of :meth:`ConditionalFlow.conditions`, batch 1."""
+    def warm_up(self) -> Iterator[None]:
+        """Run every kernel once; yields after each."""
+        for level in self.levels:
+            if level.steps[0].fused:
+                yield from level.steps[0].warm_up()
+
+    def conditions(
+        self, maps: Sequence[Tensor], stacked: Tensor, *, fused: bool
+    ) -> tuple[tuple[StepCondition, ...], ...]:
+        """What all candidates of one image share.
+
+        Args:
+            maps: as of :meth:`ConditionalFlow.conditions`, of batch 1.
+            stacked: likewise.
+            fused: use the kernels, where a step has them.
+        """
         out = []
         stacked = stacked.to(self.dtype)
-        fused = stacked.shape[2] * stacked.shape[3] >= kernels.WORTHWHILE
         for level, features in zip(self.levels, maps, strict=True):
             resized = F.interpolate(stacked, size=features.shape[-2:], mode="nearest")
             out.append(level.conditions(torch.cat((features.to(resized.dtype), resized), 1), fused=fused))
