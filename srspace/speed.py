@@ -16,6 +16,7 @@ from torch import Tensor
 
 from srspace.collapse import MeanSink
 from srspace.config import FlowConfig, RRDBConfig, SamplingConfig
+from srspace.devices import peak_memory
 from srspace.latents import draw_latents
 from srspace.models import PreparedSRFlow, SRFlow
 from srspace.sampling import Sampler
@@ -267,7 +268,7 @@ def measure(
     say(f"{samples} candidates")
     seconds = statistics.median(run(samples) for _ in range(repeats))
     sampler = last[0]
-    memory = _peak_memory(device)
+    memory = peak_memory(device)
     say("one candidate")
     run(1)
     single = statistics.median(run(1) for _ in range(repeats))
@@ -317,20 +318,6 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
-
-
-def _peak_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    import psutil
-
-    info = psutil.Process().memory_info()
-    try:
-        import resource
-    except ImportError:  # Windows
-        return int(getattr(info, "peak_wset", info.rss))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if platform.system() == "Darwin" else 1024 * peak
 
 
 def _device_name(device: torch.device) -> str:
