@@ -127,6 +127,7 @@ class SamplingConfig(_Config):
         seed: key of the latents; any integer, 0 included.
         tile: side of a tile in LR pixels (None: from the memory that is there; 0: never tile).
         batch_size: candidates computed at a time (None: from the memory that is there).
+        max_memory: bytes that the process may take on the device (None: half of what is free).
     """
 
     temperature: float = 0.9
@@ -134,6 +135,7 @@ class SamplingConfig(_Config):
     seed: int = 0
     tile: int | None = None
     batch_size: int | None = None
+    max_memory: int | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 2):
@@ -146,6 +148,8 @@ class SamplingConfig(_Config):
             raise UsageError(f"a tile must be at least 16 pixels of the input wide (0: no tiles), not {self.tile}.")
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"the batch size must be positive, not {self.batch_size}.")
+        if self.max_memory is not None and self.max_memory < 1:
+            raise UsageError(f"the memory limit must be positive, not {self.max_memory}.")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from srspace.models.build import build
 from srspace.models.fusion import Fusion, FusionNet, SetFusionNet
+from srspace.models.inference import PreparedSRFlow
 from srspace.models.rrdb import RRDBFeatures, RRDBNet
 from srspace.models.srflow import SRFlow
 
-__all__ = ["Fusion", "FusionNet", "RRDBFeatures", "RRDBNet", "SRFlow", "SetFusionNet", "build"]
+__all__ = ["Fusion", "FusionNet", "PreparedSRFlow", "RRDBFeatures", "RRDBNet", "SRFlow", "SetFusionNet", "build"]
