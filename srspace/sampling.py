@@ -375,7 +375,10 @@ def _defects(images: Tensor, lr: Tensor, tile: Tile, scale: int) -> Tensor:
     Not-a-number is passed on. Nothing here waits for the device.
     """
     kept = tile.kept(images, scale).flatten(1)
-    rows, columns = _shrinking(images.shape[2], lr.shape[1], lr.device), _shrinking(images.shape[3], lr.shape[2], lr.device)
+    rows, columns = (
+        _shrinking(images.shape[2], lr.shape[1], lr.device),
+        _shrinking(images.shape[3], lr.shape[2], lr.device),
+    )
     small = rows @ images.clamp(0, 1) @ columns.t()
     near = tile.inner(_BLOCK - 1)
     error = (small - lr).abs().mean(1, keepdim=True)[..., near[0], near[1]]

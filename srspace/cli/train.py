@@ -234,6 +234,8 @@ def fusion(
     for net in (lpips_net, judge or "alex"):
         if net not in ("alex", "squeeze", "vgg"):
             raise UsageError(f"an LPIPS backbone is alex, squeeze or vgg, not {net!r}.")
+    import torch
+
     from srspace.checkpoints import load_flow
     from srspace.data.patches import PatchPool
     from srspace.devices import pick_device, pick_precision
@@ -245,6 +247,8 @@ def fusion(
         raise UsageError(f"the kind must be set or stack, not {kind!r}.")
     where = pick_device(device)
     model = load_flow(resolve_weights(weights)).to(where).set_subnet_dtype(pick_precision("auto", where))
+    if where.type == "cuda":
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     mix = _Mix(reduce, rendered, rendered_share, degraded_share)
     pool, validation = _data(data, val, model.scale, where, tile, settings.patch, mix)
     taus = tuple(temperature or (0.9,))

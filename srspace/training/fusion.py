@@ -67,7 +67,7 @@ def draw_candidates(
     samples: int,
     patch: int,
     temperatures: Sequence[float] = (0.9,),
-    batch_size: int = 16,
+    batch_size: int = 32,
     in_order: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> CandidatePool:
@@ -171,6 +171,8 @@ def train_fusion(
     seed_process(config.seed)
     device = pool.hr.device
     network.train().requires_grad_(True)
+    if device.type == "cuda":
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     distance = Lpips(backbone).to(device) if loss == "lpips" else None
     nets = {judge or backbone, backbone} if validation is not None and (judge or distance) else set()
     critics = {net: Lpips(net).to(device) for net in sorted(nets)}

@@ -73,9 +73,7 @@ def hidden_layer(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     batch, channels, height, width = x.shape
     out = torch.empty_like(x)
     grid = (triton.cdiv(height * width, _PIXELS), batch)
-    _hidden_layer[grid](
-        x, weight, bias, out, height, width, HIDDEN=channels, PIXELS=_PIXELS, num_warps=4, num_stages=4
-    )
+    _hidden_layer[grid](x, weight, bias, out, height, width, HIDDEN=channels, PIXELS=_PIXELS, num_warps=4, num_stages=4)
     return out
 
 
