@@ -11,7 +11,7 @@ import click
 import typer
 
 from srspace import __version__
-from srspace.cli import train, upscale, weights
+from srspace.cli import bench, data, train, upscale, weights
 from srspace.errors import EXIT_USAGE, SRSpaceError
 
 EXIT_INTERRUPTED = 130
@@ -29,6 +29,8 @@ app = typer.Typer(
 app.command()(upscale.upscale)
 app.add_typer(weights.app, name="weights")
 app.add_typer(train.app, name="train")
+app.add_typer(bench.app, name="bench")
+app.add_typer(data.app, name="data")
 
 
 def _version(value: bool) -> None:

@@ -46,10 +46,9 @@ class DatasetEntry:
     parts: tuple[str, ...] = ()
 
     @property
-    def size(self) -> int | None:
-        """Bytes to download, as far as the catalogue knows them for every archive."""
-        sizes = [a.size for a in self.archives]
-        return sum(s for s in sizes if s) if sizes and all(sizes) else None
+    def known_size(self) -> int:
+        """Bytes to download, as far as the catalogue knows them."""
+        return sum(archive.size or 0 for archive in self.archives)
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,6 @@ class Dataset:
         name: how to call it.
         scale: HR is so many times as large as LR.
         pairs: its images.
-        made_lr: whether LR images are made from HR ones.
     """
 
     name: str
@@ -69,6 +67,7 @@ class Dataset:
 
     @property
     def made_lr(self) -> bool:
+        """Whether LR images are made from HR ones."""
         return any(pair.lr is None for pair in self.pairs)
 
 
@@ -100,10 +99,13 @@ def find_entry(name: str) -> DatasetEntry:
 
 def data_root() -> Path:
     """Where data sets are kept: ``SRSPACE_DATA``, or a folder in the user's cache."""
-    if os.environ.get("SRSPACE_DATA"):
-        return Path(os.environ["SRSPACE_DATA"])
-    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache_home) / "srspace" / "data"
+    named = os.environ.get("SRSPACE_DATA")
+    return Path(named) if named else cache_home() / "data"
+
+
+def cache_home() -> Path:
+    """This user's cache folder for srspace."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srspace"
 
 
 def locate(entry: DatasetEntry, root: Path) -> Path | None:
@@ -300,6 +302,7 @@ __all__ = [
     "Dataset",
     "DatasetEntry",
     "Pair",
+    "cache_home",
     "data_root",
     "find_entry",
     "find_pairs",

@@ -160,7 +160,9 @@ def _one_transfer(archive: Archive, part: Path, progress: Callable[[float], None
         total = done + left if left else archive.size or 0
         free = shutil.disk_usage(part.parent).free
         if left > free:
-            raise DataError(f"{archive.name} needs {left / 1e9:.1f} GB in {part.parent}, where {free / 1e9:.1f} are left.")
+            raise DataError(
+                f"{archive.name} needs {left / 1e9:.1f} GB in {part.parent}, where {free / 1e9:.1f} are left."
+            )
         with part.open("ab" if done else "wb") as file:
             while chunk := answer.read(_CHUNK):
                 file.write(chunk)
