@@ -16,7 +16,7 @@ from srspace.metrics import (
     Dists,
     Diversity,
     Lpips,
-    MetricUnavailable,
+    MetricUnavailableError,
     NoReference,
     PieApp,
     lr_psnr,
@@ -99,7 +99,7 @@ class Scorer:
                 continue
             try:
                 models[key] = make()
-            except MetricUnavailable as error:
+            except MetricUnavailableError as error:
                 self.missing[key] = str(error)
         if "pi" in self.metrics and not {"niqe", "ma"} <= set(models):
             self.missing["pi"] = self.missing.get("niqe") or self.missing["ma"]
@@ -126,7 +126,8 @@ class ImageScorer:
 
     def __init__(self, scorer: Scorer, models: dict[str, Any], hr: Tensor, lr: Tensor) -> None:
         self.scorer, self.models = scorer, models
-        self.hr = hr.to(scorer.device)[None].float() / 255
+        self.hr8 = hr.to(scorer.device)[None]
+        self.hr = self.hr8.float() / 255
         self.lr = lr.to(scorer.device)[None].float() / 255
         self._features: dict[int, list[Tensor]] = {}
 
@@ -139,13 +140,14 @@ class ImageScorer:
             keys: which scores to compute; those not defined for an image as small as this are NaN.
             diversities: get the output's LPIPS map.
         """
-        image = to_uint8(sr.to(self.scorer.device))[None].float() / 255
+        image8 = to_uint8(sr.to(self.scorer.device))[None]
+        image = image8.float() / 255
         where = {"y_only": self.scorer.protocol.y_only, "border": self.scorer.border}
         lpips_key = self.scorer.key_of("lpips")
         features: dict[int, list[Tensor]] = {}
         compute: dict[str, Callable[[], Tensor]] = {
-            "psnr": lambda: psnr(image, self.hr, **where),  # type: ignore[arg-type]
-            "ssim": lambda: ssim(image, self.hr, **where),  # type: ignore[arg-type]
+            "psnr": lambda: psnr(_exact(image8), _exact(self.hr8), **where),  # type: ignore[arg-type]
+            "ssim": lambda: ssim(_exact(image8), _exact(self.hr8), **where),  # type: ignore[arg-type]
             "lr-psnr": lambda: lr_psnr(image, self.lr),
             lpips_key: lambda: self.models[lpips_key].distance(*self._pair(self.models[lpips_key], image, features)),
             "dists": lambda: self.models["dists"](image, self.hr),
@@ -181,6 +183,10 @@ class ImageScorer:
         if id(model) not in features:
             features[id(model)] = model.features(image)
         return features[id(model)], self._features[id(model)]
+
+
+def _exact(image: Tensor) -> Tensor:
+    return image.double() / 255
 
 
 def _too_small(error: RuntimeError) -> bool:

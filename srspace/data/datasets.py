@@ -7,7 +7,7 @@ import shutil
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -248,11 +248,11 @@ def _pull_entry(entry: DatasetEntry, root: Path, scale: int, keep: bool, progres
         if archive.scale not in (None, scale) or _filled(base / wanted):
             continue
         try:
-            path = fetch(archive, root / ".archives", lambda share, a=archive: progress(a.name, share))
+            path = fetch(archive, root / ".archives", partial(progress, archive.name))
         except UnreachableError as error:
             raise DataError(where_to_put(entry, root, str(error))) from error
         progress(f"unpacking {archive.name}", 0.0)
-        unpack(path, base, lambda share, a=archive: progress(f"unpacking {a.name}", share))
+        unpack(path, base, partial(progress, f"unpacking {archive.name}"))
         if not _filled(base / wanted):
             raise DataError(f"{archive.name} does not hold the folder {wanted}; it was unpacked into {base}.")
         if not keep:

@@ -1,6 +1,6 @@
 """Image quality: distances between images ``(B, 3, H, W)`` in [0, 1], one score per image."""
 
-from srspace.metrics._optional import MetricUnavailable
+from srspace.metrics._optional import MetricUnavailableError
 from srspace.metrics.catalog import METRICS, MetricInfo
 from srspace.metrics.dists import Dists
 from srspace.metrics.diversity import Diversity, diversity
@@ -17,7 +17,7 @@ __all__ = [
     "Diversity",
     "Lpips",
     "MetricInfo",
-    "MetricUnavailable",
+    "MetricUnavailableError",
     "NoReference",
     "PieApp",
     "diversity",

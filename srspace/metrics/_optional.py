@@ -10,13 +10,13 @@ from io import StringIO
 from srspace.errors import DataError
 
 
-class MetricUnavailable(DataError):
+class MetricUnavailableError(DataError):
     """A metric cannot be computed here; the message says why and which command helps."""
 
 
 @contextmanager
 def loading(title: str, *, package: str, extra: str, weights: str) -> Iterator[None]:
-    """Turn what goes wrong while a metric is imported and its weights are fetched into :class:`MetricUnavailable`.
+    """Turn what goes wrong while a metric is imported and its weights are fetched into :class:`MetricUnavailableError`.
 
     Libraries print and warn while they load; that is held back.
 
@@ -27,18 +27,18 @@ def loading(title: str, *, package: str, extra: str, weights: str) -> Iterator[N
         weights: the command that fetches the weights while there is a network.
 
     Raises:
-        MetricUnavailable: the library or the weights are missing.
+        MetricUnavailableError: the library or the weights are missing.
     """
     try:
         with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             yield
     except ImportError as error:
-        raise MetricUnavailable(
+        raise MetricUnavailableError(
             f"{title} needs {package}, which is not installed: pip install 'srspace[{extra}]'."
         ) from error
     except Exception as error:  # downloaders raise anything from URLError to the errors of their own HTTP client
-        raise MetricUnavailable(
+        raise MetricUnavailableError(
             f"{title} needs weights that are not here and could not be fetched ({_brief(error)}): "
             f"run '{weights}' with a network."
         ) from error

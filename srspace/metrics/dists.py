@@ -12,7 +12,7 @@ class Dists(nn.Module):
     """Deep image structure and texture similarity, as a distance: 0 for equal images, lower is better.
 
     Raises:
-        MetricUnavailable: piq or its weights are missing.
+        MetricUnavailableError: piq or its weights are missing.
     """
 
     def __init__(self) -> None:

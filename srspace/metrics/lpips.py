@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from srspace.metrics._optional import MetricUnavailable
+from srspace.metrics._optional import MetricUnavailableError
 from srspace.metrics._torchvision import ensure_torchvision
 
 
@@ -24,7 +24,7 @@ class Lpips(nn.Module):
         net: the backbone; its weights come from ``TORCH_HOME`` or are downloaded there.
 
     Raises:
-        MetricUnavailable: the backbone is neither there nor to be had.
+        MetricUnavailableError: the backbone is neither there nor to be had.
     """
 
     def __init__(self, net: Literal["alex", "squeeze", "vgg"] = "alex") -> None:
@@ -39,7 +39,7 @@ class Lpips(nn.Module):
                 warnings.simplefilter("ignore")
                 self.model = lpips.LPIPS(net=net, verbose=False)
         except (URLError, OSError) as error:
-            raise MetricUnavailable(
+            raise MetricUnavailableError(
                 f"the {net} backbone of LPIPS is not in TORCH_HOME and cannot be downloaded: "
                 f"run 'srspace data pull lpips-{net}' with a network."
             ) from error

@@ -26,7 +26,7 @@ def lr_psnr(sr: Tensor, lr: Tensor) -> Tensor:
     if sr.ndim != 4 or lr.ndim != 4 or sr.shape[:2] != lr.shape[:2]:
         raise ValueError(f"expected images (B, 3, H, W) and (B, 3, h, w), not {tuple(sr.shape)} and {tuple(lr.shape)}")
     small = imresize(to_uint8(sr), size=(lr.shape[2], lr.shape[3]))
-    return psnr(small.float() / 255, to_uint8(lr).float() / 255)
+    return psnr(small.double() / 255, to_uint8(lr).double() / 255)
 
 
 def to_uint8(image: Tensor) -> Tensor:

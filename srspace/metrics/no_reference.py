@@ -25,7 +25,7 @@ class NoReference(nn.Module):
         device: where to compute; pyiqa binds its metrics to one.
 
     Raises:
-        MetricUnavailable: pyiqa or its weights are missing.
+        MetricUnavailableError: pyiqa or its weights are missing.
     """
 
     def __init__(self, name: Literal["niqe", "ma"], device: torch.device | str = "cpu") -> None:

@@ -15,7 +15,7 @@ class PieApp(nn.Module):
     """Perceptual error learned from pairwise preferences, on patches of 64 pixels every 27; lower is better.
 
     Raises:
-        MetricUnavailable: piq or its weights are missing.
+        MetricUnavailableError: piq or its weights are missing.
     """
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ def fetch_weights(name: str) -> None:
 
     Raises:
         UsageError: no metric with weights is called ``name``.
-        MetricUnavailable: its library is missing, or the weights cannot be fetched.
+        MetricUnavailableError: its library is missing, or the weights cannot be fetched.
     """
     if name not in METRIC_WEIGHTS:
         raise UsageError(f"{name!r} is no metric with weights; there are {', '.join(METRIC_WEIGHTS)}.")

@@ -177,7 +177,7 @@ def _draw_spread(axes: Axes, results: Results, point: Point, distortion: str, pe
     values, vectors = np.linalg.eigh(covariance)
     angles = np.linspace(0, 2 * np.pi, 61)
     circle = np.stack([np.cos(angles), np.sin(angles)])
-    outline = (vectors @ (np.sqrt(np.maximum(values, 0))[:, None] * circle)).T + (point.x, point.y)
+    outline = (vectors @ (np.sqrt(np.maximum(values, 0))[:, None] * circle)).T + np.array([point.x, point.y])
     axes.add_patch(Polygon(outline, facecolor="0.82", edgecolor="0.6", zorder=1))
     axes.update_datalim(outline)
     return [(a[0], a[1], b[0], b[1]) for a, b in pairwise(outline.tolist())]
