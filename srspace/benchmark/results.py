@@ -26,7 +26,8 @@ class Results:
     Attributes:
         rows: names and labels, in the table's order.
         metrics: columns, by name.
-        protocol: the rules in words.
+        protocol: name of the rules.
+        rules: the same in words.
         made_lr: whether LR images were made from HR ones.
         records: one per row and image.
         missing: metrics left out, and why.
@@ -40,6 +41,7 @@ class Results:
     metrics: list[str]
     lpips_net: str
     protocol: str
+    rules: str
     seed: int
     weights: str
     made_lr: bool
@@ -84,6 +86,7 @@ class Results:
             "images": self.images,
             "lr": "made by MATLAB bicubic in 8 bits" if self.made_lr else "from files",
             "protocol": self.protocol,
+            "rules": self.rules,
             "lpips_net": self.lpips_net,
             "seed": self.seed,
             "weights": self.weights,
@@ -127,6 +130,7 @@ def read_results(path: Path) -> Results:
             metrics=content["metrics"],
             lpips_net=content["lpips_net"],
             protocol=content["protocol"],
+            rules=content["rules"],
             seed=content["seed"],
             weights=content["weights"],
             made_lr=content["lr"] != "from files",

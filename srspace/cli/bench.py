@@ -65,7 +65,9 @@ def run(
     ] = None,
     csv_path: Annotated[str | None, typer.Option("--csv", help="Write the means; - for stdout.")] = None,
     markdown_path: Annotated[str | None, typer.Option("--markdown", help="Write the table; - for stdout.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the perception-distortion plane (png, pdf or svg).")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the perception-distortion plane, without bicubic (png, pdf, svg).")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> int:
     """Measure, print the table, keep every score.

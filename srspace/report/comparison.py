@@ -100,8 +100,8 @@ def compare(
     """
     if not 0 < confidence < 1:
         raise UsageError(f"the confidence must lie between 0 and 1, not {confidence}.")
-    if a.protocol != b.protocol and a.protocol.split(":")[0] != b.protocol.split(":")[0]:
-        raise DataError(f"the two results follow different rules ({a.protocol}) and ({b.protocol}).")
+    if a.protocol != b.protocol:
+        raise DataError(f"the two results follow different protocols, {a.protocol} and {b.protocol}.")
     for results, row in ((a, row_a), (b, row_b)):
         if row is not None and row not in dict(results.rows):
             raise UsageError(f"there is no row {row!r}; the rows are {', '.join(dict(results.rows))}.")

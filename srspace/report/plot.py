@@ -29,7 +29,6 @@ Segment = tuple[float, float, float, float]
 
 # Shapes tell the methods apart without colour; the colours differ in lightness as well (Okabe and Ito's palette).
 _STYLES = {
-    "bicubic": ("X", "#000000"),
     "rrdb": ("s", "#000000"),
     "sample": ("o", "#56B4E9"),
     "mean": ("^", "#0072B2"),
@@ -69,7 +68,8 @@ def save_plot(results: Results, path: Path, *, distortion: str = "psnr", percept
     """Draw the plane and write it.
 
     Args:
-        results: at least two rows with both metrics.
+        results: at least two rows with both metrics. Bicubic is left out: it lies so far off that the others would
+            be squeezed together.
         path: a png, pdf or svg file.
         distortion: metric of the x axis.
         perception: metric of the y axis (None: the first of LPIPS, PieAPP, DISTS, ... that there is).
@@ -79,11 +79,14 @@ def save_plot(results: Results, path: Path, *, distortion: str = "psnr", percept
         OutputError: the file cannot be written.
     """
     check_plot_path(path)
+    import matplotlib
+
     figure = draw(results, distortion=distortion, perception=perception)
     buffer = io.BytesIO()
-    # Without the date that SVG and PDF carry, the same results give the same file.
+    # Without dates and random names in SVG and PDF, the same results give the same file.
     metadata: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(path.suffix.lower()[1:], {})
-    figure.savefig(buffer, format=path.suffix.lower()[1:], dpi=160, metadata=metadata)
+    with matplotlib.rc_context({"svg.hashsalt": "srspace"}):
+        figure.savefig(buffer, format=path.suffix.lower()[1:], dpi=160, metadata=metadata)
     write_bytes(path, buffer.getvalue())
 
 
@@ -129,6 +132,8 @@ def _first_perception(results: Results) -> str:
 def _points(results: Results, distortion: str, perception: str) -> list[Point]:
     points = []
     for name, label in results.rows:
+        if name == "bicubic":
+            continue
         x, y = (results.mean(name, m) if m in METRICS else None for m in (distortion, perception))
         if x is not None and y is not None and np.isfinite([x, y]).all():
             external = name.startswith("compare:")
@@ -201,6 +206,7 @@ def _spread(results: Results, row: str, distortion: str, perception: str) -> NDA
 
 def _axis(results: Results, metric: str) -> str:
     info = METRICS[metric]
-    title = {"psnr": "PSNR (dB)", "lpips": f"LPIPS ({results.lpips_net})"}.get(metric, info.title)
+    channel = "Y" if results.protocol == "y-channel" else "RGB"
+    title = {"psnr": f"PSNR on {channel} (dB)", "lpips": f"LPIPS ({results.lpips_net})"}.get(metric, info.title)
     # On the y axis the text runs upwards, so that the same arrow points up.
     return f"{title}    " + ("better \u2192" if info.higher_is_better else "\u2190 better")

@@ -100,7 +100,7 @@ def _notes(results: Results) -> list[str]:
     notes = [
         f"{results.dataset}: {count} image{'s' if count != 1 else ''}, {results.scale}x, {source}; "
         f"weights {results.weights}, seed {results.seed}",
-        results.protocol,
+        results.rules,
     ]
     if any(name.startswith("sample:") for name, _ in results.rows):
         notes.append("sample: the average over candidates' scores, not the score of their average")
