@@ -194,6 +194,23 @@ def test_dists_and_pieapp_pass_piq_s_scores_on(monkeypatch: pytest.MonkeyPatch):
         PieApp()(a[..., :40], b[..., :40])
 
 
+def test_pieapp_is_piq_s(monkeypatch: pytest.MonkeyPatch):
+    """The real library, with random weights in place of the published ones."""
+    from srspace.metrics._torchvision import ensure_torchvision
+
+    ensure_torchvision()
+    piq = pytest.importorskip("piq")
+    from piq.pieapp import PieAPPModel
+
+    torch.manual_seed(0)
+    state = PieAPPModel().state_dict()
+    state["ref_score_subtract.weight"] = state["ref_score_subtract.weight"].squeeze(1)
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *a, **k: dict(state))
+    a, b = pair(70, 100)
+    ours = PieApp()(a, b)
+    assert ours.shape == (2,) and torch.equal(ours, piq.PieAPP(reduction="none", stride=27)(a, b).flatten())
+
+
 def test_niqe_and_ma_pass_pyiqa_s_scores_on(monkeypatch: pytest.MonkeyPatch):
     made = []
 

@@ -27,6 +27,7 @@ class SharedCandidates:
         model: the flow, on its device.
         lr: ``(3, h, w)`` in [0, 1].
         sampling: how many to draw, and how.
+        device: where the flow is; its memory is watched.
         keep: how many of the first are kept.
 
     Attributes:
@@ -35,11 +36,11 @@ class SharedCandidates:
         redraws: candidates that were replaced.
     """
 
-    def __init__(self, model: SRFlow, lr: Tensor, sampling: SamplingConfig, *, keep: int) -> None:
+    def __init__(self, model: SRFlow, lr: Tensor, sampling: SamplingConfig, *, device: torch.device, keep: int) -> None:
         self.sampler = Sampler(model, lr, sampling)
         self.count, self.keep = sampling.samples, keep
         self.seconds = 0.0
-        self.memory = PeakMemory(self.sampler.device)
+        self.memory = PeakMemory(device)
         self.redraws: list[Redraw] = []
         shape = (keep, 3, lr.shape[1] * model.scale, lr.shape[2] * model.scale)
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by __exit__

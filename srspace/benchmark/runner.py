@@ -101,7 +101,8 @@ class Benchmark:
             lpips_net=settings.lpips_net,
             protocol=settings.protocol,
             scale=dataset.scale,
-            device=self.device,
+            # MPS has no float64, which PSNR and SSIM are taken in.
+            device=torch.device("cpu") if self.device.type == "mps" else self.device,
         )
         self._external: dict[Row, ExternalModel] = {}
         self._units, self._done = 0, 0.0
@@ -283,7 +284,7 @@ class Benchmark:
         )
         text = f"candidates at tau {temperature:g}"
         self._say(pair, text)
-        with SharedCandidates(self._upscaler.model, lr, sampling, keep=keep) as candidates:
+        with SharedCandidates(self._upscaler.model, lr, sampling, device=self.device, keep=keep) as candidates:
             scored = max((t.row.samples for t in single), default=0)
             keys = set().union(*(t.missing for t in single)) if single else set()
             scores: list[dict[str, float]] = []

@@ -58,7 +58,8 @@ def place_labels(
     markers = [tuple(to_pixels((x, y))) for _, x, y in points]
     lines = _dots([(*to_pixels((x0, y0)), *to_pixels((x1, y1))) for x0, y0, x1, y1 in segments])
     blocked = [(x - _MARKER * pixel, y - _MARKER * pixel, x + _MARKER * pixel, y + _MARKER * pixel) for x, y in markers]
-    frame = tuple(axes.get_window_extent(renderer).extents)
+    x0, y0, x1, y1 = axes.get_window_extent(renderer).extents
+    frame = (float(x0), float(y0), float(x1), float(y1))
     options = []
     for (text, _, _), marker in zip(points, markers, strict=True):
         probe = axes.text(0, 0, text, fontsize=_SIZE)
