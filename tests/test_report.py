@@ -182,6 +182,9 @@ def test_compare_from_the_command_line(tmp_path: Path, capsys):
     found = {d["metric"]: d for d in map(json.loads, capsys.readouterr().out.splitlines())}
     assert found["psnr"]["difference"] == pytest.approx(28.281 - 29.102)
     assert found["lpips"]["better"] == "b" and found["psnr"]["better"] == "a"
+    for word in ("mean:5", "mean 5", "mean:5@0.9"):
+        assert main(["bench", "compare", a, b, "--row-a", word, "--row-b", "fusion-lpips", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out.splitlines()[0])["row_a"] == "mean:5@0.9"
     assert main(["bench", "compare", a, b]) == 0
     assert "rrdb" in capsys.readouterr().out
     assert main(["bench", "compare", a, str(tmp_path / "c.json")]) == 1

@@ -29,13 +29,18 @@ app = typer.Typer(
 
 @app.command("run")
 def run(
-    dataset: Annotated[str, typer.Argument(help="A name of 'srspace data list', or a folder of HR (and LR) images.")],
-    lr: Annotated[Path | None, typer.Option("--lr", help="Folder of the LR images [made by MATLAB bicubic].")] = None,
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="A name of 'srspace data list', or a folder of HR (and LR) images.")
+    ],
+    lr: Annotated[
+        Path | None, typer.Option("--lr", help="Folder of the LR images (else made by MATLAB bicubic).")
+    ] = None,
     data_root: Annotated[
-        Path | None, typer.Option("--data-root", help="Where data sets are kept [$SRSPACE_DATA or the cache].")
+        Path | None, typer.Option("--data-root", help="Where data sets are kept (else $SRSPACE_DATA or the cache).")
     ] = None,
     rows: Annotated[
-        str, typer.Option(help="KIND[:N][@TAU], separated by commas; 'paper' for those of Table 1.")
+        str,
+        typer.Option(help="KIND, KIND:N, KIND@TAU or KIND:N@TAU, separated by commas; 'paper' for those of Table 1."),
     ] = "paper",
     compare: Annotated[
         list[Path] | None, typer.Option("--compare", help="Another model's file, by spandrel. Repeatable.")
@@ -44,7 +49,7 @@ def run(
     protocol: Annotated[str, typer.Option(help="paper (RGB, no border cut) or y-channel (Y, border cut).")] = "paper",
     lpips_net: Annotated[str, typer.Option("--lpips-net", help="vgg (the paper's), alex or squeeze.")] = "vgg",
     weights: Annotated[
-        str, typer.Option("--weights", "-w", help="Catalogue name, folder or hf://owner/repo[@revision].")
+        str, typer.Option("--weights", "-w", help="Catalogue name, folder or hf://owner/repo@revision.")
     ] = DEFAULT_WEIGHTS,
     tau: Annotated[
         float, typer.Option("--tau", "-t", help="Temperature of rows that name none.")
@@ -55,9 +60,9 @@ def run(
     scale: Annotated[int, typer.Option(min=2, help="HR is so many times as large as LR.")] = 4,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
-    tile: Annotated[int | None, typer.Option(help="Tile side in LR pixels; 0 never tiles [from memory].")] = None,
+    tile: Annotated[int | None, typer.Option(help="Tile side in LR pixels; 0 never tiles (else from memory).")] = None,
     records: Annotated[
-        Path | None, typer.Option(help="File of the scores per image, for resuming [in the cache].")
+        Path | None, typer.Option(help="File of the scores per image, for resuming (else in the cache).")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what is recorded.")] = False,
     json_path: Annotated[
@@ -72,8 +77,7 @@ def run(
 ) -> int:
     """Measure, print the table, keep every score.
 
-    An interrupted run goes on where it stopped; a finished one answers from its records. Candidates are drawn once
-    for all rows.
+    An interrupted run goes on where it stopped; a finished one answers from its records.
     """
     from srspace.benchmark.protocol import find_protocol
     from srspace.benchmark.rows import external_rows, parse_rows
@@ -124,9 +128,9 @@ def compare_results(
     a: Annotated[Path, typer.Argument(help="What 'srspace bench DATASET --json A.json' wrote.")],
     b: Annotated[Path, typer.Argument(help="The same of the other; it may be the same file.")],
     row_a: Annotated[
-        str | None, typer.Option("--row-a", help="Compare this row of A, by its name in the JSON [all in common].")
+        str | None, typer.Option("--row-a", help="Compare this row of A, such as mean:5 (else all in common).")
     ] = None,
-    row_b: Annotated[str | None, typer.Option("--row-b", help="With this row of B [the same].")] = None,
+    row_b: Annotated[str | None, typer.Option("--row-b", help="With this row of B (else the same).")] = None,
     confidence: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per difference.")] = False,

@@ -12,7 +12,7 @@ from srspace.cli.output import print_json
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch and prepare data sets.")
 Root = Annotated[
-    Path | None, typer.Option("--data-root", help="Where data sets are kept [$SRSPACE_DATA or the cache].")
+    Path | None, typer.Option("--data-root", help="Where data sets are kept (else $SRSPACE_DATA or the cache).")
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]

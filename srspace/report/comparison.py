@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srspace.benchmark.results import Results
+from srspace.benchmark.rows import parse_row
+from srspace.config import SamplingConfig
 from srspace.errors import DataError, UsageError
 from srspace.metrics import METRICS
 
@@ -89,7 +92,7 @@ def compare(
     Args:
         a: first results.
         b: second results.
-        row_a: compare this row of ``a`` (None: every row that both have).
+        row_a: compare this row of ``a``, by name, label or words such as ``mean:5`` (None: every row that both have).
         row_b: with that row of ``b`` (None: the same).
         confidence: coverage of the intervals.
         seed: of the bootstrap.
@@ -102,11 +105,8 @@ def compare(
         raise UsageError(f"the confidence must lie between 0 and 1, not {confidence}.")
     if a.protocol != b.protocol:
         raise DataError(f"the two results follow different protocols, {a.protocol} and {b.protocol}.")
-    for results, row in ((a, row_a), (b, row_b)):
-        if row is not None and row not in dict(results.rows):
-            raise UsageError(f"there is no row {row!r}; the rows are {', '.join(dict(results.rows))}.")
     if row_a is not None or row_b is not None:
-        rows = [(row_a or row_b or "", row_b or row_a or "")]
+        rows = [(_find_row(a, row_a or row_b or ""), _find_row(b, row_b or row_a or ""))]
     else:
         rows = [(name, name) for name, _ in a.rows if name in dict(b.rows)]
     metrics = [m for m in a.metrics if m in b.metrics and a.key_of(m) == b.key_of(m)]
@@ -114,6 +114,18 @@ def compare(
     if not found:
         raise DataError("the two results have no row, metric and image in common.")
     return found
+
+
+def _find_row(results: Results, text: str) -> str:
+    """The name of a row that was asked for by name, by label, or as on the command line of a benchmark."""
+    for name, label in results.rows:
+        if text in (name, label):
+            return name
+    with suppress(UsageError):
+        name = parse_row(text, temperature=SamplingConfig.temperature, scored=10).name
+        if name in dict(results.rows):
+            return name
+    raise UsageError(f"there is no row {text!r}; the rows are {', '.join(dict(results.rows))}.")
 
 
 def _difference(
