@@ -56,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     try:
         code = app(args=arguments, standalone_mode=False)
+        if code == EXIT_INTERRUPTED:  # Typer turns Ctrl-C into this code and says nothing
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except SRSpaceError as error:
         return _say(str(error), error.exit_code)

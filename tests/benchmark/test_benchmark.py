@@ -573,3 +573,12 @@ def test_bench_routes_an_unknown_first_word_to_its_default_command(capsys):
     assert main(["bench", "compare", "--help"]) == 0 and "bootstrap" in capsys.readouterr().out
     assert main(["bench", "--limit", "1", "no-such-folder"]) == 1
     assert "neither a folder nor a data set" in capsys.readouterr().err
+
+
+def test_an_interruption_is_said(images: Dataset, monkeypatch: pytest.MonkeyPatch, capsys):
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner.Benchmark, "run", interrupt)
+    assert main(["bench", str(images.pairs[0].hr.parent), "--rows", "bicubic", "-q"]) == 130
+    assert capsys.readouterr().err.startswith("srspace: interrupted")
