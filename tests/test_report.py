@@ -191,6 +191,23 @@ def test_compare_from_the_command_line(tmp_path: Path, capsys):
     assert "cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("columns", [40, 60, 120])
+def test_a_terminal_gets_bold_and_underline_and_no_number_cut_short(
+    monkeypatch: pytest.MonkeyPatch, capsys, columns: int
+):
+    from srspace.cli.bench import print_table
+
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    made = table_1()
+    every = ["psnr", "ssim", "lpips", "pieapp", "dists", "niqe", "ma", "pi", "seconds"]
+    print_table(Results(**{k: v for k, v in made.__dict__.items() if not k.startswith("_")} | {"metrics": every}))
+    out = capsys.readouterr().out
+    assert "\x1b[1m29.269" in out and "\x1b[4m29.249" in out and "\x1b[1m0.2151" in out and "\u2026" not in out
+    assert ("PieAPP" in out) == (columns == 120)
+
+
 class TestPlot:
     @pytest.fixture(autouse=True)
     def matplotlib(self):

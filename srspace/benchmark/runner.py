@@ -105,6 +105,7 @@ class Benchmark:
             device=torch.device("cpu") if self.device.type == "mps" else self.device,
         )
         self._external: dict[Row, ExternalModel] = {}
+        self._hashed: dict[Pair, tuple[str, str | None]] = {}
         self._units, self._done = 0, 0.0
 
     def run(self, limit: int | None = None) -> Results:
@@ -199,7 +200,7 @@ class Benchmark:
     def _identity(self, pair: Pair, row: Row) -> tuple[str, dict[str, Any]]:
         """What a row's scores on an image depend on, and the fingerprint of that."""
         protocol, scale = self.settings.protocol, self.dataset.scale
-        hr, lr = self._image_checksums[pair]
+        hr, lr = self._image_checksums(pair)
         identity: dict[str, Any] = {
             "schema": 1,
             "srspace": __version__,
@@ -220,12 +221,13 @@ class Benchmark:
             identity |= {"n": row.samples, "tau": row.temperature, "seed": self.settings.seed}
         return fingerprint(identity), identity
 
-    @cached_property
-    def _image_checksums(self) -> dict[Pair, tuple[str, str | None]]:
-        try:
-            return {p: (sha256(p.hr), sha256(p.lr) if p.lr is not None else None) for p in self.dataset.pairs}
-        except OSError as error:
-            raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from error
+    def _image_checksums(self, pair: Pair) -> tuple[str, str | None]:
+        if pair not in self._hashed:
+            try:
+                self._hashed[pair] = sha256(pair.hr), sha256(pair.lr) if pair.lr is not None else None
+            except OSError as error:
+                raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from error
+        return self._hashed[pair]
 
     def _tasks(self, pair: Pair, known: dict[str, Record]) -> list[_Task]:
         tasks = []

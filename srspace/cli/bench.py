@@ -14,8 +14,12 @@ from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
 from srspace.errors import EXIT_FAILED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
     from srspace.benchmark import Results
     from srspace.report.comparison import Difference
+    from srspace.report.tables import Table
 
 STDOUT = "-"
 
@@ -150,27 +154,44 @@ def compare_results(
 
 
 def print_table(results: Results) -> None:
-    """The table on stdout: best bold, second best underlined; as wide as it needs where that is no terminal."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """The table on stdout: best bold, second best underlined.
 
-    from srspace.report.tables import make_table
+    Where a terminal is too narrow, columns that hold dashes only are left out; the notes name them still.
+    """
+    from rich.console import Console
+
+    from srspace.report.tables import make_table, without_empty_columns
 
     table = make_table(results)
     screen = Console(highlight=False)
-    grid = Table(box=None, pad_edge=False, padding=(0, 1))
+    if screen.is_terminal and _width(screen, _grid(table)) > screen.width:
+        table = without_empty_columns(table)
+    _print_whole(screen, _grid(table))
+    for note in table.notes:
+        screen.print(note, style="dim", soft_wrap=True, markup=False)
+
+
+def _grid(table: Table) -> RichTable:
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    grid = RichTable(box=None, pad_edge=False, padding=(0, 1))
     for i, title in enumerate(table.headings):
         grid.add_column(title.replace(" ", "\n"), justify="left" if i == 0 else "right", no_wrap=True)
     styles = {0: "", 1: "bold", 2: "underline"}
     for label, cells in table.rows:
-        grid.add_row(label, *(Text(cell.text, style=styles[cell.rank]) for cell in cells))
-    width = max(screen.width, grid.__rich_measure__(screen, screen.options.update(max_width=1000)).maximum)
-    if not screen.is_terminal:
-        screen.width = width
+        grid.add_row(Text(label), *(Text.assemble((cell.text, styles[cell.rank])) for cell in cells))
+    return grid
+
+
+def _width(screen: Console, grid: RichTable) -> int:
+    return grid.__rich_measure__(screen, screen.options.update(max_width=1000)).maximum
+
+
+def _print_whole(screen: Console, grid: RichTable) -> None:
+    """Print at full width: a line that runs over is better than a number cut short."""
+    screen.width = max(screen.width, _width(screen, grid))
     screen.print(grid)
-    for note in table.notes:
-        screen.print(note, style="dim", soft_wrap=True, markup=False)
 
 
 def _print_differences(found: list[Difference], labels: dict[str, str], confidence: float) -> None:
@@ -192,9 +213,7 @@ def _print_differences(found: list[Difference], labels: dict[str, str], confiden
         cells = [METRICS[d.metric].title, shown(d.a, digits), shown(d.b, digits), f"{d.difference:+.{digits}f}"]
         grid.add_row(label, *cells, Text(interval), str(d.images), Text(better, style="bold" if d.better else ""))
     screen = Console(highlight=False)
-    if not screen.is_terminal:
-        screen.width = max(screen.width, grid.__rich_measure__(screen, screen.options.update(max_width=1000)).maximum)
-    screen.print(grid)
+    _print_whole(screen, grid)
     screen.print("better: where the interval leaves out 0", style="dim")
 
 

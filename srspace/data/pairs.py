@@ -15,6 +15,7 @@ from srspace.resize import imresize
 
 _HR_FOLDER = re.compile(r"(^|[_-])(hr|gt)([_-]?mod\d+)?$|^(original|gtmod\d+)$", re.IGNORECASE)
 _LR_FOLDER = re.compile(r"(^|[_-])lr", re.IGNORECASE)
+_LR_MARK = re.compile(r"[_-]lr([_-]|x|$)", re.IGNORECASE)
 _HR_SUFFIX = re.compile(r"[_-](hr|gt)$", re.IGNORECASE)
 
 
@@ -84,8 +85,7 @@ def find_pairs(folder: Path, *, scale: int, lr_folder: Path | None = None) -> li
     files = _pictures(folder, required=False)
     if files:
         hr = [p for p in files if _HR_SUFFIX.search(p.stem)]
-        lr = [p for p in files if _lr_names(p.stem, scale) != {p.stem.lower()} and p not in hr]
-        lr = [p for p in lr if re.search(r"[_-]lr", p.stem, re.IGNORECASE)]
+        lr = [p for p in files if _LR_MARK.search(p.stem) and p not in hr]
         if hr and lr:
             return match(hr, lr, scale)
         return [Pair(_hr_name(p), p, None) for p in files]

@@ -46,6 +46,13 @@ def make_table(results: Results) -> Table:
     return Table(["", *(heading(results, m) for m in results.metrics)], rows, _notes(results))
 
 
+def without_empty_columns(table: Table) -> Table:
+    """The table without columns that hold dashes only."""
+    kept = [i for i in range(len(table.headings) - 1) if any(cells[i].text != DASH for _, cells in table.rows)]
+    rows = [(label, [cells[i] for i in kept]) for label, cells in table.rows]
+    return Table([table.headings[0], *(table.headings[i + 1] for i in kept)], rows, table.notes)
+
+
 def heading(results: Results, metric: str) -> str:
     """A metric's title with its direction."""
     info = METRICS[metric]
