@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from srspace.errors import CheckpointError, OutputError
 from srspace.files import atomic_path, write_bytes
 from srspace.layouts import infer_published
-from srspace.models import FusionNet, RRDBNet, SRFlow, build
+from srspace.models import Fusion, RRDBNet, SRFlow, build
 
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
-KINDS: dict[str, type[nn.Module]] = {"flow": SRFlow, "encoder": RRDBNet, "fusion": FusionNet}
+KINDS: dict[str, type[nn.Module]] = {"flow": SRFlow, "encoder": RRDBNet, "fusion": Fusion}
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -107,13 +107,13 @@ def load_flow(path: Path | str) -> SRFlow:
     return _load_as(path, SRFlow)
 
 
-def load_fusion(path: Path | str) -> FusionNet:
+def load_fusion(path: Path | str) -> Fusion:
     """Load a fusion network from a model folder.
 
     Raises:
         CheckpointError: the folder is not a usable fusion network.
     """
-    return _load_as(path, FusionNet)
+    return _load_as(path, Fusion)
 
 
 def load_encoder(path: Path | str) -> RRDBNet:
@@ -137,7 +137,7 @@ def save_model(
 
     Args:
         folder: where to write.
-        network: an SRFlow, RRDBNet or FusionNet.
+        network: an SRFlow, RRDBNet or Fusion.
         extra: further entries of ``config.json`` (licence, source, ...).
         dtype: type to store the weights in (None: as they are).
 
@@ -166,7 +166,7 @@ def describe(network: nn.Module) -> dict[str, Any]:
         }
     if isinstance(network, RRDBNet):
         return {"kind": "encoder", "scale": network.config.scale, "encoder": network.config.to_dict()}
-    if isinstance(network, FusionNet):
+    if isinstance(network, Fusion):
         return {"kind": "fusion", "fusion": network.config.to_dict()}
     raise ValueError(f"{type(network).__name__} is not a network of srspace")
 

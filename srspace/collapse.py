@@ -1,9 +1,13 @@
-"""Collapsing candidates into one image: mean, median, fusion. Candidates are taken from an iterator, one at a time."""
+"""Collapsing candidates into one image: mean, median, fusion.
+
+Each comes as a function over an iterator of whole pictures and as a sink that the sampler fills with one tile's
+candidates on its device.
+"""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -16,6 +20,46 @@ from srspace.models import FusionNet
 
 _STRIP_BYTES = 256 * 2**20
 _FUSION_TILE = 512
+
+
+class MeanSink:
+    """Streams the mean of ``count`` candidates: memory does not grow with their number."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._sum: Tensor | None = None
+
+    def add(self, indices: Sequence[int], images: Tensor) -> None:
+        part = images.sum(0)
+        self._sum = part if self._sum is None else self._sum.add_(part)
+
+    def result(self) -> Tensor:
+        if self._sum is None:
+            raise ValueError("there is no candidate to average")
+        return self._sum.div_(self.count)
+
+
+class StackSink:
+    """Keeps all candidates of a tile and merges them at the end.
+
+    Args:
+        count: how many.
+        merge: from ``(N, 3, H, W)`` to ``(3, H, W)``.
+    """
+
+    def __init__(self, count: int, merge: Callable[[Tensor], Tensor]) -> None:
+        self.count, self.merge = count, merge
+        self._stack: Tensor | None = None
+
+    def add(self, indices: Sequence[int], images: Tensor) -> None:
+        if self._stack is None:
+            self._stack = images.new_empty(self.count, *images.shape[1:])
+        self._stack[indices[0] : indices[-1] + 1] = images
+
+    def result(self) -> Tensor:
+        if self._stack is None:
+            raise ValueError("there is no candidate to merge")
+        return self.merge(self._stack)
 
 
 def mean(candidates: Iterable[Tensor]) -> Tensor:
@@ -45,53 +89,74 @@ def median(candidates: Iterable[Tensor], count: int) -> Tensor:
         ValueError: the iterator does not hold ``count`` candidates.
     """
     with _gathered(candidates, count) as stack:
-        height = stack.shape[2]
-        rows = max(1, _STRIP_BYTES // max(1, stack[:, :, :1].nbytes))
-        strips = [np.median(stack[:, :, top : top + rows], axis=0) for top in range(0, height, rows)]
-        return torch.from_numpy(np.concatenate(strips, axis=1).astype(np.float32))
+        return median_of(torch.from_numpy(stack))
+
+
+def median_of(stack: Tensor) -> Tensor:
+    """Exact pixelwise median of ``(N, 3, H, W)``, sorted strip by strip."""
+    count, channels, height, width = stack.shape
+    rows = max(1, _STRIP_BYTES // max(1, 3 * stack[:, :, :1].nbytes))
+    out = stack.new_empty(channels, height, width)
+    for top in range(0, height, rows):
+        ordered = stack[:, :, top : top + rows].sort(0).values
+        out[:, top : top + rows] = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+    return out
 
 
 def fuse(network: FusionNet, candidates: Iterable[Tensor], count: int) -> Tensor:
-    """Merge candidates with a fusion network; several full stacks are merged one by one and averaged.
+    """Merge candidates with a fusion network.
 
     Args:
         network: on its device.
         candidates: ``(3, H, W)`` each.
-        count: how many; a multiple of the network's stack.
+        count: how many; a multiple of the network's stack when that has a fixed size: then full stacks are merged
+            one by one and averaged.
 
     Raises:
         UsageError: ``count`` is not a multiple of the stack.
     """
-    size = network.config.samples
-    check_fusion_count(count, size)
+    check_fusion_count(count, network.config.samples)
+    size = network.config.samples or count
     iterator = iter(candidates)
-    return mean(_fuse_stack(network, iterator, size) for _ in range(count // size))
+
+    def stacks() -> Iterator[Tensor]:
+        for _ in range(count // size):
+            with _gathered(iterator, size) as stack:
+                yield fuse_stack(network, torch.from_numpy(stack))
+
+    return mean(stacks())
 
 
-def check_fusion_count(count: int, size: int) -> None:
-    """Raise unless ``count`` candidates fill whole stacks of ``size``.
+@torch.no_grad()
+def fuse_stack(network: FusionNet, stack: Tensor) -> Tensor:
+    """Merge ``(N, 3, H, W)`` in overlapping tiles, on the network's device; ``(3, H, W)`` in [0, 1] on the stack's.
+
+    Raises:
+        UsageError: N is not a multiple of the network's stack.
+    """
+    count, _, height, width = stack.shape
+    check_fusion_count(count, network.config.samples)
+    size = network.config.samples or count
+    device, radius = next(network.parameters()).device, network.radius
+    out = stack.new_empty(3, height, width)
+    for top in range(0, height, _FUSION_TILE):
+        for left in range(0, width, _FUSION_TILE):
+            bottom, right = min(top + _FUSION_TILE, height), min(left + _FUSION_TILE, width)
+            y, x = max(0, top - radius), max(0, left - radius)
+            part = stack[:, :, y : bottom + radius, x : right + radius].to(device)
+            fused = mean(network(part[k : k + size][None])[0].clamp_(0, 1) for k in range(0, count, size))
+            out[:, top:bottom, left:right] = fused[:, top - y : bottom - y, left - x : right - x]
+    return out
+
+
+def check_fusion_count(count: int, size: int | None) -> None:
+    """Raise unless ``count`` candidates fill whole stacks of ``size`` (None: any number does).
 
     Raises:
         UsageError: they do not.
     """
-    if count % size:
+    if size is not None and count % size:
         raise UsageError(f"this fusion network takes stacks of {size} candidates: use -n {size} or a multiple of it.")
-
-
-@torch.no_grad()
-def _fuse_stack(network: FusionNet, candidates: Iterator[Tensor], size: int) -> Tensor:
-    device, radius = network.head.weight.device, network.radius
-    with _gathered((next(candidates) for _ in range(size)), size) as stack:
-        _, _, height, width = stack.shape
-        out = torch.empty(3, height, width)
-        for top in range(0, height, _FUSION_TILE):
-            for left in range(0, width, _FUSION_TILE):
-                bottom, right = min(top + _FUSION_TILE, height), min(left + _FUSION_TILE, width)
-                y, x = max(0, top - radius), max(0, left - radius)
-                part = torch.from_numpy(stack[:, :, y : bottom + radius, x : right + radius].copy())
-                fused = network(part[None].to(device))[0]
-                out[:, top:bottom, left:right] = fused[:, top - y : bottom - y, left - x : right - x].cpu()
-        return out.clamp_(0, 1)
 
 
 @contextmanager

@@ -96,20 +96,25 @@ class FlowConfig(_Config):
 
 @dataclass(frozen=True)
 class FusionConfig(_Config):
-    """Sizes of the fusion network: a stack of candidates in, one picture out.
+    """Sizes of a fusion network: candidates in, one picture out.
 
     Attributes:
-        residual: add the mean of the stack to the output, so that training starts at the ensemble mean.
+        samples: candidates in a stack (the paper's network); None for the network that takes any number.
+        channels: width of the residual blocks.
+        blocks: number of residual blocks.
+        residual: add the mean of the candidates to the output, so that training starts at the ensemble mean.
+        embedding: width of what is computed of each candidate (only where any number is taken).
     """
 
-    samples: int = 10
+    samples: int | None = 10
     channels: int = 64
     blocks: int = 2
     residual: bool = True
+    embedding: int = 32
 
     def __post_init__(self) -> None:
-        if min(self.samples, self.channels) < 1 or self.blocks < 0:
-            raise ValueError("samples and channels must be positive")
+        if min(self.samples or 1, self.channels, self.embedding) < 1 or self.samples == 0 or self.blocks < 0:
+            raise ValueError("samples, channels and embedding must be positive")
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,7 @@ class SamplingConfig(_Config):
         seed: key of the latents; any integer, 0 included.
         tile: side of a tile in LR pixels (None: from the memory that is there; 0: never tile).
         batch_size: candidates computed at a time (None: from the memory that is there).
+        max_memory: bytes that the process may take on the device (None: half of what is free).
     """
 
     temperature: float = 0.9
@@ -129,6 +135,7 @@ class SamplingConfig(_Config):
     seed: int = 0
     tile: int | None = None
     batch_size: int | None = None
+    max_memory: int | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 2):
@@ -141,6 +148,8 @@ class SamplingConfig(_Config):
             raise UsageError(f"a tile must be at least 16 pixels of the input wide (0: no tiles), not {self.tile}.")
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"the batch size must be positive, not {self.batch_size}.")
+        if self.max_memory is not None and self.max_memory < 1:
+            raise UsageError(f"the memory limit must be positive, not {self.max_memory}.")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import psutil
 import torch
 
@@ -58,3 +60,22 @@ def available_memory(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return int(psutil.virtual_memory().available)
+
+
+def used_memory(device: torch.device) -> int:
+    """Bytes that this process holds on ``device``: a CUDA device's tensors, or the process's resident memory."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    return int(psutil.Process().memory_info().rss)
+
+
+def parse_memory(text: str) -> int:
+    """Bytes in a size such as ``"4G"``, ``"512M"`` or ``"1.5GiB"`` (powers of 1024).
+
+    Raises:
+        UsageError: it is not a size.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None or float(match[1]) == 0:
+        raise UsageError(f"a memory size looks like 4G or 512M, not {text!r}.")
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))

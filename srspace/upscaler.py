@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,12 +15,12 @@ from srspace import collapse
 from srspace.checkpoints import load_flow, load_fusion
 from srspace.config import DEFAULT_WEIGHTS, MODES, SamplingConfig
 from srspace.devices import pick_device, pick_precision
-from srspace.errors import UsageError, WeightsError
+from srspace.errors import ResourceError, UsageError, WeightsError
 from srspace.hub import find_fusion, resolve_weights
 from srspace.images import Picture, fill_transparent
-from srspace.models import FusionNet, SRFlow
+from srspace.models import FusionNet, PreparedSRFlow, SRFlow
 from srspace.resize import imresize
-from srspace.sampling import Candidate, Redraw, Sampler, automatic_tile, plan_tiles
+from srspace.sampling import Redraw, Sampler, Sink
 
 __all__ = ["Redraw", "UpscaleResult", "Upscaler"]
 
@@ -66,9 +67,8 @@ class Upscaler:
         self.device = pick_device(device)
         dtype = pick_precision(precision, self.device)
         self.precision = _PRECISION_NAMES[dtype]
-        self.model = model.eval().set_subnet_dtype(dtype).to(self.device)
-        if self.device.type in ("cpu", "cuda"):
-            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model.eval().to(self.device)
+        self.prepared = PreparedSRFlow(self.model, dtype)
         self.fusion = {mode: network.eval().to(self.device) for mode, network in (fusion or {}).items()}
 
     @classmethod
@@ -148,48 +148,75 @@ class Upscaler:
         rgb = picture.rgb if alpha is None else fill_transparent(picture.rgb, alpha)
         lr = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))
         sr_alpha = None if alpha is None else np.clip(imresize(alpha, self.scale), 0, 1)
-        redraws: list[Redraw] = []
 
         def finished(image: Tensor) -> Picture:
             return _picture(image, sr_alpha, picture)
 
+        try:
+            image, redraws = self.collapse(
+                lr, mode=mode, sampling=sampling, progress=progress,
+                on_candidate=None if on_candidate is None else lambda i, x: on_candidate(i, finished(x)),
+            )  # fmt: skip
+        except torch.cuda.OutOfMemoryError as error:
+            raise ResourceError(
+                f"{self.device} has not enough memory for this picture; give --max-memory or a smaller --tile."
+            ) from error
+        return UpscaleResult(finished(image), mode, sampling, redraws, time.perf_counter() - start)
+
+    def collapse(
+        self,
+        lr: Tensor,
+        *,
+        mode: str = "mean",
+        sampling: SamplingConfig | None = None,
+        progress: Callable[[float], None] | None = None,
+        on_candidate: Callable[[int, Tensor], None] | None = None,
+    ) -> tuple[Tensor, tuple[Redraw, ...]]:
+        """:meth:`upscale` between tensors.
+
+        Args:
+            lr: ``(3, h, w)`` float32 in [0, 1].
+            mode: as of :meth:`upscale`.
+            sampling: as of :meth:`upscale`.
+            progress: as of :meth:`upscale`.
+            on_candidate: called with every candidate's index and image, in order. Candidates are then gathered as
+                whole pictures; without it they never leave the device.
+
+        Returns:
+            ``(3, scale * h, scale * w)`` float32 in [0, 1] on the CPU, and the candidates that were replaced.
+
+        Raises:
+            UsageError: the settings do not go together.
+            ResourceError: the memory limit is too small.
+        """
+        sampling = sampling or SamplingConfig()
+        self.check(mode, sampling)
+        stacked = mode == "median" or mode.startswith("fusion")
+        sampler = Sampler(self.prepared, lr, sampling, progress=progress, stacked=stacked)
+        if mode == "rrdb":
+            return sampler.regression(), ()
+        if on_candidate is None:
+            return sampler.collapse(self._sink(mode)), tuple(sampler.redraws)
+
         def candidates() -> Iterator[Tensor]:
-            for candidate in Sampler(self.model, lr, sampling, progress=progress):
-                self._note(candidate, redraws)
-                if on_candidate is not None:
-                    on_candidate(candidate.index, finished(candidate.image))
+            for candidate in sampler:
+                on_candidate(candidate.index, candidate.image)
                 yield candidate.image
 
-        image = (
-            self._regression(lr, sampling.tile, progress)
-            if mode == "rrdb"
-            else self._collapse(mode, candidates(), sampling.samples)
-        )
-        return UpscaleResult(finished(image), mode, sampling, tuple(redraws), time.perf_counter() - start)
-
-    def _collapse(self, mode: str, candidates: Iterator[Tensor], count: int) -> Tensor:
         if mode == "median":
-            return collapse.median(candidates, count)
+            image = collapse.median(candidates(), sampling.samples)
+        elif mode in self.fusion and mode.startswith("fusion"):
+            image = collapse.fuse(self.fusion[mode], candidates(), sampling.samples)
+        else:
+            image = collapse.mean(candidates())
+        return image, tuple(sampler.redraws)
+
+    def _sink(self, mode: str) -> Callable[[int], Sink]:
+        if mode == "median":
+            return lambda count: collapse.StackSink(count, collapse.median_of)
         if mode in self.fusion and mode.startswith("fusion"):
-            return collapse.fuse(self.fusion[mode], candidates, count)
-        return collapse.mean(candidates)
-
-    @staticmethod
-    def _note(candidate: Candidate, redraws: list[Redraw]) -> None:
-        if candidate.redraw is not None:
-            redraws.append(candidate.redraw)
-
-    @torch.no_grad()
-    def _regression(self, lr: Tensor, tile: int | None, progress: Callable[[float], None] | None) -> Tensor:
-        height, width = lr.shape[1:]
-        side = automatic_tile(height, width, self.device) if tile is None else tile
-        tiles = plan_tiles(height, width, side)
-        out = torch.empty(3, height * self.scale, width * self.scale)
-        for i, part in enumerate(tiles):
-            part.put(self.model.encoder(part.cut(lr).to(self.device)[None])[0], out, self.scale)
-            if progress is not None:
-                progress((i + 1) / len(tiles))
-        return out.clamp_(0, 1)
+            return lambda count: collapse.StackSink(count, partial(collapse.fuse_stack, self.fusion[mode]))
+        return collapse.MeanSink
 
 
 def _check_mode(mode: str) -> None:

@@ -8,7 +8,7 @@ import srspace
 from srspace import collapse
 from srspace.config import FusionConfig, SamplingConfig
 from srspace.errors import UsageError
-from srspace.models import FusionNet, SRFlow
+from srspace.models import FusionNet, PreparedSRFlow, SRFlow
 from srspace.sampling import Sampler, draw_latents, plan_tiles, what_is_broken
 
 
@@ -67,31 +67,64 @@ def test_exploded_candidates_are_found():
     assert "finite" in str(what_is_broken(broken, lr))
 
 
-def test_an_exploded_candidate_is_drawn_again_and_reported(model: SRFlow, lr: torch.Tensor, monkeypatch):
-    decode = model.flow.inverse
-    calls = []
+class Exploding(PreparedSRFlow):
+    """A prepared model whose n-th decoded candidates explode in the middle of a tile."""
 
-    def explode_once(latents, conditions):
-        image = decode(latents, conditions)
-        calls.append(len(image))
-        if len(calls) == 2:
-            image[0, 0, 5, 5] = torch.inf
+    def __init__(self, model: SRFlow, broken: set[int]) -> None:
+        super().__init__(model)
+        self.broken, self.decoded = broken, 0
+
+    def decode(self, latents, conditions):
+        image = super().decode(latents, conditions)
+        for k in range(len(image)):
+            if self.decoded in self.broken:
+                image[k, 0, image.shape[2] // 2] = torch.inf
+            self.decoded += 1
         return image
 
-    monkeypatch.setattr(model.flow, "inverse", explode_once)
-    candidates = list(Sampler(model, lr, SamplingConfig(samples=3, tile=0)))
-    assert calls == [1, 1, 1, 1]
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_an_exploded_candidate_is_drawn_again_and_reported(model: SRFlow, lr: torch.Tensor, batch: int):
+    prepared = Exploding(model, {1})
+    candidates = list(Sampler(prepared, lr, SamplingConfig(samples=3, tile=0, batch_size=batch)))
+    assert prepared.decoded == 4
     assert [c.redraw is not None for c in candidates] == [False, True, False]
     redraw = candidates[1].redraw
-    assert redraw is not None and redraw.index == 1 and redraw.temperature < 0.9
+    assert redraw is not None and redraw.index == 1 and redraw.temperature < 0.9 and "finite" in redraw.reason
     assert all(torch.isfinite(c.image).all() for c in candidates)
 
 
-def test_an_image_without_usable_candidates_gets_the_encoders_output_and_says_so(model: SRFlow, lr, monkeypatch):
-    monkeypatch.setattr(model.flow, "inverse", lambda z, c: torch.full((len(z[0]), 3, 240, 280), torch.nan))
-    (candidate,) = Sampler(model, lr, SamplingConfig(samples=1, tile=0))
+def test_an_image_without_usable_candidates_gets_the_encoders_output_and_says_so(model: SRFlow, lr: torch.Tensor):
+    prepared = PreparedSRFlow(model)
+    prepared.decode = lambda z, c: torch.full((len(z[0]), 3, 240, 280), torch.nan)  # type: ignore[method-assign]
+    (candidate,) = Sampler(prepared, lr, SamplingConfig(samples=1, tile=0))
     assert candidate.redraw is not None and "encoder" in candidate.redraw.reason
     assert torch.allclose(candidate.image, model.encoder(lr[None])[0].clamp(0, 1), atol=1e-6)
+
+
+def test_the_mean_of_tiles_is_the_mean_of_candidates(model: SRFlow, lr: torch.Tensor):
+    expected = srspace.sample(model, lr, samples=5, tile=0).mean(0)
+    for tile, batch in ((0, 2), (0, 5), (33, 2), (16, 5)):
+        sampler = Sampler(model, lr, SamplingConfig(samples=5, tile=tile, batch_size=batch))
+        assert (sampler.collapse(collapse.MeanSink) - expected).abs().max() < 2 / 255
+
+
+@pytest.mark.parametrize("broken_tile", [0, 3])
+def test_a_candidate_that_breaks_in_one_tile_is_replaced_in_all(model: SRFlow, lr: torch.Tensor, broken_tile: int):
+    config = SamplingConfig(samples=3, tile=33, batch_size=3)
+    tiles = len(Sampler(model, lr, config).tiles)
+    assert tiles > 3
+    sampler = Sampler(Exploding(model, {3 * broken_tile + 1}), lr, config)
+    images = [c.image for c in sampler]
+    (redraw,) = sampler.redraws
+    assert redraw.index == 1 and redraw.attempts == 1
+    # The replacement, from a sampler that draws nothing else: candidate 1 with the redraw's latents everywhere.
+    whole = Sampler(model, lr, SamplingConfig(samples=3, tile=0))
+    whole._stages[1], whole._reasons[1] = 1, "as above"
+    for image, expected in zip(images, whole, strict=True):
+        assert (image - expected.image).abs().max() < 1 / 255
+    merged = Sampler(Exploding(model, {3 * broken_tile + 1}), lr, config).collapse(collapse.MeanSink)
+    assert (merged - torch.stack(images).mean(0)).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("setting", [{"temperature": -1}, {"samples": 0}, {"seed": -1}, {"tile": 3}, {"batch_size": 0}])

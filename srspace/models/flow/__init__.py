@@ -2,6 +2,7 @@
 
 from srspace.models.flow.actnorm import ActNorm2d
 from srspace.models.flow.coupling import ConditionalAffineCoupling, CouplingCondition
+from srspace.models.flow.decoder import FlowDecoder, StepCondition
 from srspace.models.flow.flow import ConditionalFlow, FlowConditions, standard_normal_log_prob
 from srspace.models.flow.permutation import InvertibleConv1x1
 from srspace.models.flow.reshape import Split2d, Squeeze2d
@@ -13,9 +14,11 @@ __all__ = [
     "ConditionalFlow",
     "CouplingCondition",
     "FlowConditions",
+    "FlowDecoder",
     "FlowStep",
     "InvertibleConv1x1",
     "Split2d",
     "Squeeze2d",
+    "StepCondition",
     "standard_normal_log_prob",
 ]

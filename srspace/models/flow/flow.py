@@ -49,6 +49,9 @@ class FlowLevel(nn.Module):
         )
         self.split = None if last else Split2d(channels)
         self.out_channels = channels if self.split is None else self.split.kept
+        # The transitions and the first step have no coupling between them, so they invert as one map.
+        runs = [[*self.transitions, self.steps[0]], *([step] for step in list(self.steps)[1:])]
+        self._inverses = [InverseLinear(run) for run in runs]  # type: ignore[arg-type]
 
     def conditions(self, features: Tensor) -> tuple[CouplingCondition, ...]:
         """Run what depends on the LR image alone, with one wide convolution for all steps.
@@ -83,11 +86,10 @@ class FlowLevel(nn.Module):
         """Decode what :meth:`forward` passed on, with the split's latent."""
         if self.split is not None and latent is not None:
             y = self.split.inverse(y, latent)
-        for step, condition in zip(reversed(self.steps), reversed(conditions), strict=True):
-            y = step.coupling.inverse(y, condition)  # type: ignore[operator, call-arg]
-            y = InverseLinear([step], y)(y)  # type: ignore[list-item]
-        if self.transitions:
-            y = InverseLinear(list(self.transitions), y)(y)  # type: ignore[arg-type]
+        for step, condition, linear in zip(
+            reversed(self.steps), reversed(conditions), reversed(self._inverses), strict=True
+        ):
+            y = linear(step.coupling.inverse(y, condition))  # type: ignore[operator, union-attr]
         out: Tensor = self.squeeze.inverse(y)
         return out
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -45,23 +47,40 @@ class FlowStep(nn.Module):
         return matrix, matrix @ bias.flatten()
 
 
-class InverseLinear:
-    """The exact inverse of one or more steps' affine maps, fused into one 1x1 convolution.
+def inverse_linear(steps: Sequence[FlowStep]) -> tuple[Tensor, Tensor]:
+    """The exact inverse of the affine maps of consecutive steps, as one: ``x = matrix y + bias``.
 
     Args:
         steps: steps in encoding order; their couplings are not part of the map.
-        like: a tensor whose device the map lives on.
+
+    Returns:
+        ``(C, C)`` and ``(C,)``, float64 on the CPU.
+    """
+    matrix, bias = steps[0].linear()
+    for step in steps[1:]:
+        outer, outer_bias = step.linear()
+        matrix, bias = outer @ matrix, outer @ bias + outer_bias
+    inverse = torch.linalg.inv(matrix)
+    return inverse, -inverse @ bias
+
+
+class InverseLinear:
+    """:func:`inverse_linear` as a 1x1 convolution, computed again only when a weight has changed.
+
+    Args:
+        steps: steps in encoding order.
     """
 
-    def __init__(self, steps: list[FlowStep], like: Tensor) -> None:
-        matrix, bias = steps[0].linear()
-        for step in steps[1:]:
-            outer, outer_bias = step.linear()
-            matrix, bias = outer @ matrix, outer @ bias + outer_bias
-        inverse = torch.linalg.inv(matrix)
-        self.weight = inverse.to(like.device, torch.float32)[:, :, None, None]
-        self.bias = (-inverse @ bias).to(like.device, torch.float32)
+    def __init__(self, steps: Sequence[FlowStep]) -> None:
+        self._steps = list(steps)
+        self._key: tuple[object, ...] = ()
+        self._weight = self._bias = torch.empty(0)
 
     def __call__(self, y: Tensor) -> Tensor:
+        parameters = [p for s in self._steps for p in (s.actnorm.bias, s.actnorm.logs, s.invconv.weight)]
+        key = (y.device, y.dtype, *((p.data_ptr(), p._version) for p in parameters))
+        if key != self._key:
+            matrix, bias = inverse_linear(self._steps)
+            self._weight, self._bias, self._key = matrix.to(y)[:, :, None, None], bias.to(y), key
         with torch.autocast(y.device.type, enabled=False):
-            return F.conv2d(y, self.weight, self.bias)
+            return F.conv2d(y, self._weight, self._bias)

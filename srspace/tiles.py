@@ -1,0 +1,65 @@
+"""Tiles: parts of an LR image that are computed one at a time, with a margin that is thrown away."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import Tensor
+
+MARGIN = 24
+"""LR pixels computed around a tile and thrown away; beyond them nothing visible reaches into the tile."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile in LR pixels: ``rows`` and ``columns`` are kept, ``outer_*`` are computed."""
+
+    rows: slice
+    columns: slice
+    outer_rows: slice
+    outer_columns: slice
+
+    @property
+    def pixels(self) -> int:
+        """LR pixels computed."""
+        rows, columns = self.outer_rows, self.outer_columns
+        return (rows.stop - rows.start) * (columns.stop - columns.start)
+
+    def inner(self, grow: int = 0) -> tuple[slice, slice]:
+        """Where the kept part lies in the outer one, ``grow`` pixels wider where the outer part allows it."""
+        return tuple(
+            slice(max(outer.start, kept.start - grow) - outer.start, min(outer.stop, kept.stop + grow) - outer.start)
+            for kept, outer in ((self.rows, self.outer_rows), (self.columns, self.outer_columns))
+        )  # type: ignore[return-value]
+
+    def cut(self, image: Tensor, scale: int = 1) -> Tensor:
+        """The outer part of ``(..., H, W)`` at ``scale`` times the LR size."""
+        return image[..., times(self.outer_rows, scale), times(self.outer_columns, scale)]
+
+    def kept(self, outer: Tensor, scale: int) -> Tensor:
+        """The kept part of ``outer`` ``(..., H, W)`` at ``scale`` times the LR size."""
+        rows, columns = self.inner()
+        return outer[..., times(rows, scale), times(columns, scale)]
+
+    def put(self, outer: Tensor, into: Tensor, scale: int) -> None:
+        """Copy the kept part of ``outer`` to its place in ``into``, both at ``scale`` times the LR size."""
+        place = into[..., times(self.rows, scale), times(self.columns, scale)]
+        place.copy_(self.kept(outer, scale).to(into.device, into.dtype))
+
+
+def plan_tiles(height: int, width: int, tile: int) -> list[Tile]:
+    """Cover an LR image with tiles of at most ``tile`` pixels a side (0: one tile)."""
+
+    def spans(length: int) -> list[tuple[slice, slice]]:
+        count = max(1, math.ceil(length / tile)) if tile else 1
+        edges = [round(i * length / count) for i in range(count + 1)]
+        return [(slice(a, b), slice(max(0, a - MARGIN), min(length, b + MARGIN))) for a, b in pairwise(edges)]
+
+    return [Tile(r, c, outer_r, outer_c) for r, outer_r in spans(height) for c, outer_c in spans(width)]
+
+
+def times(part: slice, scale: int) -> slice:
+    """``part`` at ``scale`` times the resolution."""
+    return slice(part.start * scale, part.stop * scale)
