@@ -11,7 +11,7 @@ import click
 import typer
 
 from srspace import __version__
-from srspace.cli import train, upscale, weights
+from srspace.cli import bench, data, train, upscale, weights
 from srspace.errors import EXIT_USAGE, SRSpaceError
 
 EXIT_INTERRUPTED = 130
@@ -29,6 +29,8 @@ app = typer.Typer(
 app.command()(upscale.upscale)
 app.add_typer(weights.app, name="weights")
 app.add_typer(train.app, name="train")
+app.add_typer(bench.app, name="bench")
+app.add_typer(data.app, name="data")
 
 
 def _version(value: bool) -> None:
@@ -54,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     try:
         code = app(args=arguments, standalone_mode=False)
+        if code == EXIT_INTERRUPTED:  # Typer turns Ctrl-C into this code and says nothing
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except SRSpaceError as error:
         return _say(str(error), error.exit_code)
