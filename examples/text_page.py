@@ -17,12 +17,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 import srspace
 
-WORDS = (
-    "account amount batch between carton column customer dated delivery district fifteen figure front gross handle "
-    "hundred invoice kilogram ledger margin measure metre minute morning number office order packet paid pressure "
-    "quarter reading receipt record remark return second serial sheet signature sixty station storage street table "
-    "thirty ticket total tuesday unit valve volume warehouse weight winter yearly"
-).split()
+WORDS = """
+    account amount batch between carton column customer dated delivery district fifteen figure front gross handle
+    hundred invoice kilogram ledger margin measure metre minute morning number office order packet paid pressure
+    quarter reading receipt record remark return second serial sheet signature sixty station storage street table
+    thirty ticket total tuesday unit valve volume warehouse weight winter yearly
+""".split()
 
 
 def page(lines: int, font: str | None) -> tuple[Image.Image, str]:
@@ -67,6 +67,6 @@ for name in ("truth", "bicubic", *srspace.MODES):
     line = f"{name:14s} {folder / f'{name}.png'}"
     if shutil.which("tesseract"):
         found = read(folder / f"{name}.png")
-        share = sum(m.size for m in SequenceMatcher(None, text, found, autojunk=False).get_matching_blocks()) / len(text)
-        line += f"  {100 * share:.1f} % of the characters"
+        matches = SequenceMatcher(None, text, found, autojunk=False).get_matching_blocks()
+        line += f"  {100 * sum(m.size for m in matches) / len(text):.1f} % of the characters"
     print(line)

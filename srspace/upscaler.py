@@ -18,7 +18,7 @@ from srspace.devices import pick_device, pick_precision
 from srspace.errors import ResourceError, UsageError, WeightsError
 from srspace.hub import find_fusion, resolve_weights
 from srspace.images import Picture, fill_transparent
-from srspace.models import FusionNet, PreparedSRFlow, SRFlow
+from srspace.models import Fusion, PreparedSRFlow, SRFlow
 from srspace.resize import imresize
 from srspace.sampling import Redraw, Sampler, Sink
 
@@ -59,7 +59,7 @@ class Upscaler:
     def __init__(
         self,
         model: SRFlow,
-        fusion: Mapping[str, FusionNet] | None = None,
+        fusion: Mapping[str, Fusion] | None = None,
         *,
         device: str = "auto",
         precision: str = "auto",

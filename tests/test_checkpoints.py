@@ -11,7 +11,7 @@ import srspace
 from srspace.checkpoints import convert, load_encoder, save_model
 from srspace.errors import CheckpointError, OutputError
 from srspace.layouts import published_names
-from srspace.models import SRFlow
+from srspace.models import PreparedSRFlow, SRFlow
 from tests.conftest import small_flow
 
 
@@ -41,6 +41,10 @@ def test_parity_with_the_published_network(shared: Path, tmp_path: Path):
     assert torch.allclose(nll, reference["nll_bits_per_dim"], atol=1e-4)
     sr = model.decode(reference["lr"], [reference["sample_eps_0"], reference["sample_eps_1"]])
     assert torch.allclose(sr, reference["sr"], atol=1e-4)
+    prepared = PreparedSRFlow(model)
+    sr = prepared.decode([reference["sample_eps_0"], reference["sample_eps_1"]], prepared.conditions(reference["lr"]))
+    assert torch.allclose(sr, reference["sr"], atol=1e-4)
+    assert torch.allclose(prepared.regression(reference["lr"]), reference["rrdb_out"], atol=1e-4)
     assert torch.allclose(model.encoder(reference["lr"]), reference["rrdb_out"], atol=1e-4)
     assert torch.allclose(model.decode(reference["lr"], latents), reference["hr"], atol=1e-4)
 

@@ -11,7 +11,7 @@ import click
 import typer
 
 from srspace import __version__
-from srspace.cli import bench, data, train, upscale, weights
+from srspace.cli import bench, bench_speed, data, train, upscale, weights
 from srspace.errors import EXIT_USAGE, SRSpaceError
 
 EXIT_INTERRUPTED = 130
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.command()(upscale.upscale)
 app.add_typer(weights.app, name="weights")
 app.add_typer(train.app, name="train")
+bench.app.command("speed")(bench_speed.speed)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
 

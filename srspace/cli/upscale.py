@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
+from srspace.config import DEFAULT_WEIGHTS, SamplingConfig, parse_memory
 from srspace.errors import EXIT_FAILED, EXIT_OK, SRSpaceError, UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ def upscale(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     tile: Annotated[int | None, typer.Option(help="Tile side in input pixels; 0 never tiles [from memory].")] = None,
+    max_memory: Annotated[
+        str | None, typer.Option("--max-memory", help="Memory on the device, e.g. 4G [half of what is free].")
+    ] = None,
     format: Annotated[str | None, typer.Option(help="png, tiff, webp, jpeg or avif [the input's].")] = None,
     suffix: Annotated[str | None, typer.Option(help="Added to result names [_x4].")] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Descend into folders.")] = False,
@@ -50,7 +53,8 @@ def upscale(
     from srspace.cli.batch import plan
     from srspace.cli.output import progress_bar
 
-    sampling = SamplingConfig(temperature=tau, samples=samples, seed=seed, tile=tile)
+    limit = None if max_memory is None else parse_memory(max_memory)
+    sampling = SamplingConfig(temperature=tau, samples=samples, seed=seed, tile=tile, max_memory=limit)
     jobs = plan(inputs, output, recursive=recursive, suffix="_x4" if suffix is None else suffix, format=format)
     if jobs[0].target is None and sys.stdout.isatty():
         raise UsageError("a picture is not written to a terminal; redirect standard output or give -o.")
