@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PUBLISHED = "published"
 
+
 def speed(
     model: Annotated[
         str, typer.Option("--model", "-w", help=f"As --weights, or '{PUBLISHED}': random weights of those sizes.")
