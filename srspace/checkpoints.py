@@ -12,11 +12,11 @@ from zipfile import BadZipFile
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from srspace.errors import CheckpointError, OutputError
-from srspace.files import atomic_path, write_bytes
+from srspace.files import remove_leftovers, write_bytes
 from srspace.layouts import infer_published
 from srspace.models import FusionNet, RRDBNet, SRFlow, build
 
@@ -149,8 +149,8 @@ def save_model(
     """
     config = describe(network) | dict(extra or {})
     state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
-    with atomic_path(folder / MODEL_FILE) as temporary:
-        save_file(state, temporary, metadata={"format": "pt"})
+    remove_leftovers(folder)
+    write_bytes(folder / MODEL_FILE, save(state, metadata={"format": "pt"}))
     write_bytes(folder / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
     return config
 

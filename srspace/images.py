@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,12 +11,18 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from srspace.errors import ImageError, OutputError, UsageError
 from srspace.files import write_bytes
+from srspace.provenance import Provenance
 
 MAX_PIXELS = 100_000_000
 """Largest input accepted, in pixels: at 4x this is already 1.6 gigapixels."""
+
+
+_CLASSIC_TIFF = 2**31
+"""Bytes of samples from which on TIFF is written with 64-bit offsets."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +33,23 @@ class Format:
         suffixes: file name endings, the usual one first.
         bit_depths: what its samples can hold.
         alpha: whether it can be transparent.
+        max_side: longest side that it can hold, in pixels.
+        options: of Pillow's encoder.
     """
 
     suffixes: tuple[str, ...]
     bit_depths: tuple[int, ...]
     alpha: bool
+    max_side: int
     options: tuple[tuple[str, Any], ...] = ()
 
 
 FORMATS = {
-    "png": Format((".png",), (8, 16), True),
-    "tiff": Format((".tif", ".tiff"), (8, 16), True, (("compression", "tiff_adobe_deflate"),)),
-    "webp": Format((".webp",), (8,), True, (("quality", 95),)),
-    "jpeg": Format((".jpg", ".jpeg"), (8,), False, (("quality", 95), ("subsampling", 0))),
-    "avif": Format((".avif",), (8,), True, (("quality", 90), ("subsampling", "4:4:4"))),
+    "png": Format((".png",), (8, 16), True, 2**31 - 1),
+    "tiff": Format((".tif", ".tiff"), (8, 16), True, 2**31 - 1, (("compression", "tiff_adobe_deflate"),)),
+    "webp": Format((".webp",), (8,), True, 16_383, (("quality", 95),)),
+    "jpeg": Format((".jpg", ".jpeg"), (8,), False, 65_500, (("quality", 95), ("subsampling", 0))),
+    "avif": Format((".avif",), (8,), True, 65_500, (("quality", 90), ("subsampling", "4:4:4"))),
 }
 INPUT_SUFFIXES = frozenset(
     {s for f in FORMATS.values() for s in f.suffixes} | {".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".tga", ".jp2"}
@@ -89,11 +99,11 @@ def read_picture(
         ImageError: the source is not a picture that can be read, or too large.
     """
     name = name or (str(source) if isinstance(source, Path | str) else "the input")
-    data = _read_bytes(source, name)
+    data = read_bytes(source, name)
     if not data:
         raise ImageError(f"{name} is empty.")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
             pixels = image.width * image.height
             if pixels > max_pixels:
                 raise ImageError(
@@ -113,16 +123,37 @@ def read_picture(
         raise ImageError(f"{name} is damaged or cut short ({detail[:120]}).") from error
 
 
-def encode_picture(picture: Picture, format: str) -> bytes:
+def read_bytes(source: Path | str | bytes | BinaryIO, name: str) -> bytes:
+    """The bytes of a file or stream, called ``name`` in messages.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    if isinstance(source, bytes):
+        return source
+    try:
+        return Path(source).read_bytes() if isinstance(source, Path | str) else source.read()
+    except OSError as error:
+        raise ImageError(f"{name} cannot be read: {error.strerror or error}.") from error
+
+
+def encode_picture(picture: Picture, format: str, *, provenance: Provenance | None = None) -> bytes:
     """Encode as ``format``, one of :data:`FORMATS`.
 
     Formats without transparency get the picture on white; formats of 8 bits get it rounded.
 
+    Args:
+        picture: what to encode.
+        format: a key of :data:`FORMATS`.
+        provenance: mark the file as a result (XMP).
+
     Raises:
         UsageError: the format is unknown.
+        OutputError: the format cannot hold a picture of this size.
     """
     if format not in FORMATS:
         raise UsageError(f"the format must be one of {', '.join(FORMATS)}, not {format!r}.")
+    check_side(format, picture.width, picture.height)
     rules = FORMATS[format]
     depth = picture.bit_depth if picture.bit_depth in rules.bit_depths else 8
     colour = picture.rgb[..., :1] if picture.grey else picture.rgb
@@ -133,18 +164,30 @@ def encode_picture(picture: Picture, format: str) -> bytes:
     top = 2**depth - 1
     integers = np.floor(samples.clip(0, 1) * top + 0.5).astype(np.uint16 if depth == 16 else np.uint8)
     if depth == 16:
-        return _encode_deep(integers, format, picture.icc_profile)
+        return _encode_deep(integers, format, picture.icc_profile, provenance)
     buffer = io.BytesIO()
     image = Image.fromarray(integers[..., 0] if integers.shape[2] == 1 else integers)
     options = dict(rules.options)
     if picture.icc_profile:
         options["icc_profile"] = picture.icc_profile
+    if provenance is not None:
+        options |= _xmp_options(format, provenance)
+    if format == "tiff" and integers.nbytes > _CLASSIC_TIFF:
+        options["big_tiff"] = True
     image.save(buffer, format.upper(), **options)
     return buffer.getvalue()
 
 
-def write_picture(picture: Picture, path: Path | str, format: str | None = None) -> None:
+def write_picture(
+    picture: Picture, path: Path | str, format: str | None = None, *, provenance: Provenance | None = None
+) -> None:
     """Encode and write atomically; the format is told from the suffix unless given.
+
+    Args:
+        picture: what to write.
+        path: where.
+        format: a key of :data:`FORMATS` (None: as the suffix says).
+        provenance: mark the file as a result (XMP).
 
     Raises:
         UsageError: the format is unknown.
@@ -152,10 +195,42 @@ def write_picture(picture: Picture, path: Path | str, format: str | None = None)
     """
     path = Path(path)
     try:
-        data = encode_picture(picture, format or format_of(path))
-    except (OSError, ValueError) as error:
+        data = encode_picture(picture, format or format_of(path), provenance=provenance)
+    except (OSError, ValueError, RuntimeError) as error:
         raise OutputError(f"{path} cannot be encoded: {error}.") from error
     write_bytes(path, data)
+
+
+def check_side(format: str, width: int, height: int) -> None:
+    """Whether ``format`` can hold a picture of that size.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    if max(width, height) > FORMATS[format].max_side:
+        raise OutputError(
+            f"{format} holds at most {FORMATS[format].max_side} pixels a side, not {width}x{height}; "
+            "use --format png or tiff."
+        )
+
+
+def read_provenance(path: Path) -> Provenance | None:
+    """The mark of a file that this program wrote, read without decoding the picture; None for any other file."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+            packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    except Exception:  # whatever is wrong with it, it is reported when the picture is read
+        return None
+    return Provenance.from_xmp(packet) if isinstance(packet, bytes | str) else None
+
+
+def read_size(path: Path) -> tuple[int, int] | None:
+    """Width and height, read without decoding the picture; None when it is none."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+            return image.size
+    except Exception:  # as above
+        return None
 
 
 def format_of(path: Path) -> str:
@@ -174,15 +249,6 @@ def format_of(path: Path) -> str:
 def is_picture_path(path: Path) -> bool:
     """Whether a file's name looks like a picture's."""
     return path.suffix.lower() in INPUT_SUFFIXES and not path.name.startswith(".")
-
-
-def _read_bytes(source: Path | str | bytes | BinaryIO, name: str) -> bytes:
-    if isinstance(source, bytes):
-        return source
-    try:
-        return Path(source).read_bytes() if isinstance(source, Path | str) else source.read()
-    except OSError as error:
-        raise ImageError(f"{name} cannot be read: {error.strerror or error}.") from error
 
 
 def _is_deep(image: Image.Image, data: bytes) -> bool:
@@ -253,14 +319,29 @@ def _palette_is_grey(image: Image.Image) -> bool:
     return all(r == g == b for _, (r, g, b) in colours)
 
 
-def _encode_deep(samples: NDArray[Any], format: str, profile: bytes | None) -> bytes:
+def _xmp_options(format: str, provenance: Provenance) -> dict[str, Any]:
+    packet = provenance.to_xmp()
+    if format == "png":
+        chunks = PngInfo()
+        chunks.add_itxt("XML:com.adobe.xmp", packet.decode())
+        return {"pnginfo": chunks}
+    return {"tiffinfo": {700: packet}} if format == "tiff" else {"xmp": packet}
+
+
+def _encode_deep(
+    samples: NDArray[Any], format: str, profile: bytes | None, provenance: Provenance | None = None
+) -> bytes:
     import pyvips
 
     image = pyvips.Image.new_from_array(samples)
     image = image.copy(interpretation="grey16" if samples.shape[2] < 3 else "rgb16")
     if profile:
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
-    options: dict[str, Any] = {"compression": "deflate"} if format == "tiff" else {"bitdepth": 16}
+    if provenance is not None:
+        image.set_type(pyvips.GValue.blob_type, "xmp-data", provenance.to_xmp())
+    options: dict[str, Any] = {"bitdepth": 16}
+    if format == "tiff":
+        options = {"compression": "deflate", "bigtiff": samples.nbytes > _CLASSIC_TIFF}
     return bytes(image.write_to_buffer(f".{'tif' if format == 'tiff' else 'png'}", **options))
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from srspace.cli.output import console, print_json
+from srspace.cli.output import message, print_json
 from srspace.errors import EXIT_WEIGHTS, UsageError
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, check, convert and publish weights.")
@@ -95,7 +95,7 @@ def convert(
 
     report = convert_checkpoint(source, out_dir, overrides=overrides, licence=licence)
     for note in report.notes:
-        console().print(note)
+        message(note)
     typer.echo(str(report.out_dir))
 
 

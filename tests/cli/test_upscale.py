@@ -95,7 +95,7 @@ def test_bad_files_are_reported_and_the_rest_goes_on(tmp_path: Path):
         (["upscale", "--device", "abacus", "IN"], 2),
         (["upscale", "--weights", "nothing", "IN"], 3),
         (["upscale", "-o", "IN/x/out.png", "IN"], 1),
-        (["upscale", "-o", "out.xyz", "IN"], 1),
+        (["upscale", "-o", "out.xyz", "IN"], 2),
         (["upscale"], 2),
         (["upscale", "--nonsense", "IN"], 2),
     ],
@@ -163,4 +163,4 @@ def test_save_samples(tmp_path: Path):
         main(["upscale", str(source), "-n", "2", "--save-samples", str(tmp_path / "s"), "-o", str(tmp_path / "o.png")])
         == 0
     )
-    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["a_000.png", "a_001.png"]
+    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["a.png_000.png", "a.png_001.png"]
