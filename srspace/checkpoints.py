@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
-from zipfile import BadZipFile
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -99,7 +96,8 @@ def load_flow(path: Path | str) -> SRFlow:
         path: folder with ``model.safetensors`` and ``config.json``, as ``srspace weights convert`` writes it.
 
     Returns:
-        The model in float32 on the CPU, with ``encode(hr, lr)`` and ``decode(lr, latents)``.
+        The model in float32 on the CPU, with ``encode(hr, lr)`` and ``decode(lr, latents)``; its ``encoder(lr)`` is
+        the encoder's own super-resolution (the regression head), unclamped.
 
     Raises:
         CheckpointError: the folder is not a usable flow.
@@ -212,12 +210,16 @@ def _load_as(path: Path | str, kind: type[Model]) -> Model:
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise CheckpointError(f"{path} does not exist.")
+        raise CheckpointError(f"{path} {'is not a file' if path.exists() else 'does not exist'}.")
+    content: Any
     try:
         if path.suffix == ".safetensors":
-            return {k: v.float() for k, v in load_file(path).items()}
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, BadZipFile, RuntimeError, EOFError, ValueError, KeyError) as error:
+            content = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except Exception as error:  # damaged pickles raise anything; those that would run code, UnpicklingError
         raise CheckpointError(f"{path} is not a checkpoint that can be read safely.") from error
     for wrapper in ("params_ema", "params", "state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):

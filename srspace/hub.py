@@ -128,9 +128,13 @@ def weights_scale(spec: str) -> int:
     folder = _download(match[0], match[1], FILES[:1]) if match else resolve_weights(spec)
     try:
         config = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
-        return int(config["flow"]["scale"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{spec} is not a flow: its {FILES[0]} is missing or names no scale.") from error
+        if config["kind"] == "flow":
+            return int(config["flow"]["scale"])
+    except OSError as error:
+        raise WeightsError(f"{spec} is not a model folder: {FILES[0]} cannot be read.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{spec} is not a flow: its {FILES[0]} is damaged.") from error
+    raise WeightsError(f"{spec} holds a {config['kind']}, not a flow.")
 
 
 def resolve_weights(spec: str) -> Path:

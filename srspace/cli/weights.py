@@ -20,6 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 def list_(as_json: Json = False) -> None:
     """List the catalogue."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from srspace.hub import load_catalog
@@ -33,7 +34,8 @@ def list_(as_json: Json = False) -> None:
     for entry in entries:
         size = sum(f.size for f in entry.files) / 1e6
         where = "in the box" if entry.bundled else entry.repo or "missing"
-        table.add_row(entry.name, entry.kind, f"{entry.scale}x", f"{size:.1f} MB", entry.licence, where)
+        cells = (entry.name, entry.kind, f"{entry.scale}x", f"{size:.1f} MB", entry.licence, where)
+        table.add_row(*map(escape, cells))
     Console().print(table)
 
 
