@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,18 @@ MAX_PIXELS = 100_000_000
 
 _CLASSIC_TIFF = 2**31
 """Bytes of samples from which on TIFF is written with 64-bit offsets."""
+
+
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PNM_HEADER = re.compile(rb"P([2356])(?:\s+|#[^\n]*\n)+(\d+)\s+(\d+)\s+(\d+)")
+_SAMPLES = {
+    "float": "32-bit floating-point",
+    "double": "64-bit floating-point",
+    "int": "32-bit",
+    "uint": "32-bit",
+    "short": "signed 16-bit",
+    "char": "signed 8-bit",
+}
 
 
 @dataclass(frozen=True)
@@ -104,23 +117,30 @@ def read_picture(
         raise ImageError(f"{name} is empty.")
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
-            pixels = image.width * image.height
-            if pixels > max_pixels:
-                raise ImageError(
-                    f"{name} has {pixels / 1e6:.0f} megapixels, more than the {max_pixels / 1e6:.0f} allowed."
-                )
-            if _is_deep(image, data):
-                return _read_deep(data)
-            return _read_8bit(image)
-    except ImageError:
-        raise
+            _check_pixels(image.width, image.height, max_pixels)
+            if image.format == "PPM" and (header := _PNM_HEADER.match(data)) and int(header[4]) > 255:
+                return _read_deep_pnm(data, header)
+            return _read_with_vips(data, max_pixels) if _is_deep(image, data) else _read_8bit(image)
+    except _UnsupportedError as error:
+        raise ImageError(f"{name} has {error}.") from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name} has more pixels than the {max_pixels / 1e6:.0f} million allowed.") from error
+        raise ImageError(f"{name} has more than the {max_pixels / 1e6:.0f} megapixels allowed.") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not a picture in a known format.") from error
+        if data[:4] not in _TIFF_MAGIC:
+            raise ImageError(f"{name} is not a picture in a known format.") from error
     except Exception as error:  # decoders raise anything from SyntaxError to struct.error on damaged files
-        detail = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise ImageError(f"{name} is damaged or cut short ({detail[:120]}).") from error
+        raise _damaged(name, error) from error
+    try:
+        return _read_with_vips(data, max_pixels)  # kinds of TIFF that Pillow does not know, such as 16-bit grey + alpha
+    except _UnsupportedError as error:
+        raise ImageError(f"{name} has {error}.") from error
+    except Exception as error:
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: Exception) -> ImageError:
+    detail = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return ImageError(f"{name} is damaged or cut short ({detail[:120]}).")
 
 
 def read_bytes(source: Path | str | bytes | BinaryIO, name: str) -> bytes:
@@ -220,7 +240,8 @@ def read_provenance(path: Path) -> Provenance | None:
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
     except Exception:  # whatever is wrong with it, it is reported when the picture is read
-        return None
+        header = _vips_header(path)
+        packet = header.get("xmp-data") if header is not None and header.get_typeof("xmp-data") else None
     return Provenance.from_xmp(packet) if isinstance(packet, bytes | str) else None
 
 
@@ -230,7 +251,8 @@ def read_size(path: Path) -> tuple[int, int] | None:
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             return image.size
     except Exception:  # as above
-        return None
+        header = _vips_header(path)
+        return None if header is None else (header.width, header.height)
 
 
 def format_of(path: Path) -> str:
@@ -251,33 +273,74 @@ def is_picture_path(path: Path) -> bool:
     return path.suffix.lower() in INPUT_SUFFIXES and not path.name.startswith(".")
 
 
+class _UnsupportedError(Exception):
+    """What a picture has that cannot be handled."""
+
+
+def _check_pixels(width: int, height: int, most: int) -> None:
+    if width * height > most:
+        raise _UnsupportedError(f"{width * height / 1e6:.0f} megapixels, more than the {most / 1e6:.0f} allowed")
+
+
 def _is_deep(image: Image.Image, data: bytes) -> bool:
     if image.format == "PNG":
         return data[24] == 16
     if image.format == "TIFF":
         bits = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
         return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
-    return image.mode.startswith("I;16")
+    return False
 
 
-def _read_deep(data: bytes) -> Picture:
+def _read_deep_pnm(data: bytes, header: re.Match[bytes]) -> Picture:
+    kind, width, height, top = (int(group) for group in header.groups())
+    shape = (height, width, 3 if kind in (3, 6) else 1)
+    count = int(np.prod(shape))
+    if kind > 3:
+        samples = np.frombuffer(data, ">u2", count, offset=header.end() + 1)
+    else:
+        samples = np.array(data[header.end() :].split()[:count], dtype=np.uint16)
+    rgb = np.broadcast_to(samples.reshape(shape).astype(np.float32) / top, (height, width, 3))
+    return Picture(np.ascontiguousarray(rgb.clip(0, 1)), bit_depth=16, grey=shape[2] == 1)
+
+
+def _vips() -> Any:
     import pyvips
 
-    image = pyvips.Image.new_from_buffer(data, "", fail_on="truncated")
-    if image.format != "ushort":
-        raise ImageError(f"the picture has {image.format} samples; 8 and 16 bit integers are supported.")
+    pyvips.cache_set_max(0)  # its cache would keep the pictures of a whole batch in memory
+    return pyvips
+
+
+def _vips_header(path: Path) -> Any:
+    try:
+        data = path.read_bytes() if path.is_file() else b""
+        return _vips().Image.new_from_buffer(data, "") if data[:4] in _TIFF_MAGIC else None
+    except Exception:  # not a picture that vips knows either
+        return None
+
+
+def _read_with_vips(data: bytes, max_pixels: int) -> Picture:
+    image = _vips().Image.new_from_buffer(data, "", fail_on="truncated")
+    _check_pixels(image.width, image.height, max_pixels)
+    if image.format not in ("uchar", "ushort"):
+        raise _UnsupportedError(
+            f"{_SAMPLES.get(image.format, image.format)} samples; 8 and 16 bit integers are handled"
+        )
     image = image.autorot()
     profile = image.get("icc-profile-data") if image.get_typeof("icc-profile-data") else None
     alpha_there = image.hasalpha()
+    deep = image.format == "ushort"
     if image.interpretation not in ("rgb16", "grey16", "multiband", "b-w", "rgb", "srgb"):
-        image, profile = image.colourspace("rgb16"), None
-    samples = np.asarray(image.numpy(), np.float32).reshape(image.height, image.width, image.bands) / 65535
+        image, profile = image.colourspace("rgb16" if deep else "srgb"), None
+    if image.bands - alpha_there not in (1, 3):
+        raise _UnsupportedError(f"{image.bands} channels; grey and RGB are handled, each with or without alpha")
+    samples = np.asarray(image.numpy(), np.float32).reshape(image.height, image.width, image.bands)
+    samples /= 65535 if deep else 255
     colour = samples[..., :-1] if alpha_there else samples
     grey = colour.shape[2] < 3
     return Picture(
         rgb=np.repeat(colour[..., :1], 3, axis=2) if grey else np.ascontiguousarray(colour[..., :3]),
         alpha=np.ascontiguousarray(samples[..., -1]) if alpha_there else None,
-        bit_depth=16,
+        bit_depth=16 if deep else 8,
         grey=grey,
         icc_profile=bytes(profile) if profile else None,
     )
@@ -287,11 +350,17 @@ def _read_8bit(image: Image.Image) -> Picture:
     profile = image.info.get("icc_profile")
     image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F"):
-        raise ImageError(f"the picture has {image.mode} samples; 8 and 16 bit integers are supported.")
+        kind = _SAMPLES["int" if image.mode == "I" else "float"]
+        raise _UnsupportedError(f"{kind} samples; 8 and 16 bit integers are handled")
+    if image.mode.startswith("I;16"):
+        grey16 = np.asarray(image, np.float32)[..., None].repeat(3, axis=2) / np.float32(65535)
+        return Picture(grey16, bit_depth=16, grey=True, icc_profile=profile)
     if image.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
         image, profile = _to_srgb(image, profile), None
     transparent = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
-    grey = image.mode in ("1", "L", "LA", "La") or (image.mode in ("P", "PA") and _palette_is_grey(image))
+    grey = image.mode in ("1", "L", "LA", "La") or (
+        image.mode in ("P", "PA") and _palette_is_grey(image) and (not profile or profile[16:20] == b"GRAY")
+    )
     samples = np.asarray(image.convert("RGBA" if transparent else "RGB"), np.float32) / 255
     return Picture(
         rgb=np.ascontiguousarray(samples[..., :3]),
@@ -331,8 +400,7 @@ def _xmp_options(format: str, provenance: Provenance) -> dict[str, Any]:
 def _encode_deep(
     samples: NDArray[Any], format: str, profile: bytes | None, provenance: Provenance | None = None
 ) -> bytes:
-    import pyvips
-
+    pyvips = _vips()
     image = pyvips.Image.new_from_array(samples)
     image = image.copy(interpretation="grey16" if samples.shape[2] < 3 else "rgb16")
     if profile:
