@@ -125,7 +125,7 @@ def load_encoder(path: Path | str) -> RRDBNet:
         return network.encoder
     if isinstance(network, RRDBNet):
         return network
-    raise CheckpointError(f"{path} holds a {read_config(Path(path))['kind']}, not an encoder.")
+    raise CheckpointError(f"{path} holds weights of the kind {read_config(Path(path))['kind']}, not encoder or flow.")
 
 
 def save_model(
@@ -204,7 +204,7 @@ def _load_as(path: Path | str, kind: type[Model]) -> Model:
     network = load_model(path)
     if not isinstance(network, kind):
         wanted = next(name for name, cls in KINDS.items() if cls is kind)
-        raise CheckpointError(f"{path} holds a {read_config(Path(path))['kind']}, not a {wanted}.")
+        raise CheckpointError(f"{path} holds weights of the kind {read_config(Path(path))['kind']}, not {wanted}.")
     return network
 
 

@@ -138,6 +138,8 @@ def _abandoned(path: Path) -> bool:
 def _as_output_error(path: Path) -> Iterator[None]:
     try:
         yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(f"{path} cannot be written: a file stands where its folder should be.") from error
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, in some versions of Python
         raise OutputError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
 

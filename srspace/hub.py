@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from srspace.errors import WeightsError
+from srspace.errors import UsageError, WeightsError
 
 FILES = ("config.json", "model.safetensors")
 
@@ -115,6 +115,26 @@ def find_fusion(flow: str, mode: str) -> CatalogEntry:
     )
 
 
+def choose_fusion(flow: str, mode: str, named: str | None = None) -> str:
+    """The fusion weights to use for ``mode`` on ``flow``: those that the user named, or the catalogue's.
+
+    Args:
+        flow: the flow's weights.
+        mode: the fusion mode.
+        named: catalogue name, folder or ``hf://owner/repo[@revision]``, or None.
+
+    Raises:
+        UsageError: the catalogue says that ``named`` serves another mode.
+        WeightsError: nothing is named, and the catalogue has nothing for that flow.
+    """
+    if named is None:
+        return find_fusion(flow, mode).name
+    entry = load_catalog().get(named)
+    if entry is not None and entry.kind == "fusion" and entry.mode != mode:
+        raise UsageError(f"{named} serves the mode {entry.mode}, not {mode}.")
+    return named
+
+
 def weights_scale(spec: str) -> int:
     """The upscaling factor of flow weights, without loading them; of ``hf://`` only the configuration is fetched.
 
@@ -134,7 +154,7 @@ def weights_scale(spec: str) -> int:
         raise WeightsError(f"{spec} is not a model folder: {FILES[0]} cannot be read.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{spec} is not a flow: its {FILES[0]} is damaged.") from error
-    raise WeightsError(f"{spec} holds a {config['kind']}, not a flow.")
+    raise WeightsError(f"{spec} holds weights of the kind {config['kind']}, not a flow.")
 
 
 def resolve_weights(spec: str) -> Path:
@@ -241,11 +261,13 @@ def _parse_hub(spec: str) -> tuple[str, str | None] | None:
 
 
 def _catalog_name(spec: str) -> str:
-    """The catalogue's name for ``spec``: itself, or that of the bundled folder that it points at."""
+    """The catalogue's name for ``spec``: itself, or the name of the entry that a folder holds a copy of."""
+    catalog = load_catalog()
     folder = Path(spec)
-    if spec not in load_catalog() and folder.is_dir() and folder.resolve().parent == weights_root().resolve():
-        return folder.resolve().name
-    return spec
+    if spec in catalog or not folder.is_dir():
+        return spec
+    same = (n for n, e in catalog.items() if all(_problem(folder / f.path, f) is None for f in e.files))
+    return next(same, spec)
 
 
 def _download(repo: str, revision: str | None, files: tuple[str, ...] = FILES, *, force: bool = False) -> Path:

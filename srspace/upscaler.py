@@ -15,7 +15,7 @@ from srspace.checkpoints import load_flow, load_fusion
 from srspace.config import DEFAULT_WEIGHTS, MODES, SamplingConfig
 from srspace.devices import pick_device, pick_precision
 from srspace.errors import UsageError, WeightsError
-from srspace.hub import find_fusion, resolve_weights
+from srspace.hub import choose_fusion, resolve_weights
 from srspace.images import Picture, fill_transparent
 from srspace.models import FusionNet, SRFlow
 from srspace.resize import imresize
@@ -100,7 +100,7 @@ class Upscaler:
             _check_mode(mode)
         pick_precision(precision, pick_device(device))
         model = load_flow(resolve_weights(weights))
-        chosen = {m: fusion or find_fusion(weights, m).name for m in modes if m.startswith("fusion")}
+        chosen = {m: choose_fusion(weights, m, fusion) for m in modes if m.startswith("fusion")}
         networks = {m: load_fusion(resolve_weights(name)) for m, name in chosen.items()}
         return cls(model, networks, device=device, precision=precision)
 

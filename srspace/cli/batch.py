@@ -221,14 +221,14 @@ def _earlier_results(found: list[Found], output: str | None, save_samples: Path 
     if len(found) == 1 and found[0].root is None:
         return []
     by_key = {source_key(f.path): f.path for f in found if f.path is not None}
-    written = [Path(p).resolve() for p in (output, save_samples) if p is not None]
+    written = [_real(Path(p)) for p in (output, save_samples) if p is not None]
     skipped = []
     for f in found:
         mark = read_provenance(f.path) if f.path is not None and f.problem is None else None
         if mark is None or f.path is None:
             continue
         source = by_key.get(mark.source)
-        here = f.path.resolve()
+        here = _real(f.path)
         if source is not None and source != f.path:
             skipped.append((f.path, f"it was made from {source.name}"))
         elif f.root is not None and (output is None or any(here.is_relative_to(folder) for folder in written)):
@@ -237,19 +237,27 @@ def _earlier_results(found: list[Found], output: str | None, save_samples: Path 
 
 
 def _check_collisions(jobs: list[Job], samples: int) -> None:
-    sources = {job.source.resolve(): job for job in jobs if job.source is not None and job.problem is None}
+    sources = {_real(job.source): job for job in jobs if job.source is not None and job.problem is None}
     writers: dict[Path, Job] = {}
     for job in jobs:
         written = [] if job.target is None else [job.target]
         if job.samples is not None:
             written += [job.sample_path(i) for i in range(samples)]
         for path in written:
-            place = path.parent.resolve() / path.name
+            place = _real(path.parent) / path.name
             if place in writers:
                 raise UsageError(
                     f"{writers[place].name} and {job.name} would both be written to {path}; "
                     "keep them apart with --recursive, --format, another folder or separate runs."
                 )
-            if path.resolve() in sources:
-                raise UsageError(f"{path} would replace the input {sources[path.resolve()].name}; use --suffix or -o.")
+            if (replaced := sources.get(_real(path))) is not None:
+                raise UsageError(f"{path} would replace the input {replaced.name}; use --suffix or -o.")
             writers[place] = job
+
+
+def _real(path: Path) -> Path:
+    """``path`` without links, as far as they lead anywhere."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        return path.absolute()

@@ -110,9 +110,11 @@ def _print(record: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
         print_json(record, error=record["output"] == STDIO)
     elif record["status"] == "failed":
         message(f"srspace: {record['error']}")
+    elif quiet:
+        return
     elif record["status"] == "skipped":
         message(f"{record['input']} skipped: {record['error']}; name it alone to upscale it again.")
-    elif not quiet:
+    else:
         size = "" if record["width"] is None else f"{record['width']}x{record['height']}"
         took = f"{size}, {record['seconds']:.1f} s" if record["status"] == "done" else f"kept, {size or 'unreadable'}"
         redrawn = f", {len(record['redraws'])} candidates redrawn" if record["redraws"] else ""
