@@ -157,10 +157,10 @@ def plan(
 
 
 def _expand(path: Path, recursive: bool) -> Iterator[Found]:
-    if not path.is_dir():
+    if not _is_folder(path):
         if not os.path.lexists(path):
             raise UsageError(f"{path} does not exist.")
-        yield Found(path, problem=None if path.exists() else f"{path} is a broken link.")
+        yield Found(path, problem=None if _exists(path) else f"{path} is a broken link.")
         return
     errors: list[OSError] = []
     for folder, folders, files in os.walk(path, onerror=errors.append):
@@ -193,13 +193,13 @@ def _targets(found: list[Found], output: str | None, suffix: str, format: str | 
         return [None]
     if output is None:
         return [f.path.parent / _name(f.path, suffix, format) for f in found if f.path is not None]
-    names_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
+    names_folder = output.endswith(("/", os.sep)) or _is_folder(Path(output))
     if from_stdin and names_folder:
         raise UsageError(f"{output} is a folder; standard input has no name, so give -o a file.")
-    if from_stdin or (one is not None and not names_folder and (Path(output).suffix or Path(output).exists())):
+    if from_stdin or (one is not None and not names_folder and (Path(output).suffix or _exists(Path(output)))):
         _check_format(Path(output), format)
         return [Path(output)]
-    if Path(output).exists() and not Path(output).is_dir():
+    if _exists(Path(output)) and not _is_folder(Path(output)):
         raise UsageError(f"{output} is a file; the results of a folder or of several pictures need a folder.")
     return [Path(output) / f.folder / _name(f.path, suffix, format) for f in found if f.path is not None]
 
@@ -261,3 +261,17 @@ def _real(path: Path) -> Path:
         return path.resolve()
     except (OSError, RuntimeError):  # a loop of links
         return path.absolute()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, a loop of links
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

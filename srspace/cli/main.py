@@ -58,13 +58,15 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = [a for a in options if a != "--debug"] + arguments[len(options) :]
     try:
         code = app(args=arguments, standalone_mode=False)
+        if code == EXIT_INTERRUPTED:  # Typer has caught the KeyboardInterrupt
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else EXIT_OK
     except SRSpaceError as error:
         output.complain(str(error))
         return error.exit_code
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, typer.Abort, KeyboardInterrupt):
         output.complain("interrupted; nothing is half-written.")
         return EXIT_INTERRUPTED
     except Exception as error:

@@ -50,7 +50,7 @@ def upscale(
     """
     from srspace.cli.batch import find_inputs, format_named, plan
     from srspace.cli.output import message, progress_bar
-    from srspace.hub import weights_scale
+    from srspace.hub import choose_fusion, weights_scale
 
     sampling = SamplingConfig(temperature=tau, samples=samples, seed=seed, tile=tile)
     _check_mode(mode, fusion, save_samples)
@@ -59,6 +59,7 @@ def upscale(
     format = None if format is None else format_named(format)
     found = find_inputs(inputs, recursive=recursive)
     scale = weights_scale(weights)
+    fusion = choose_fusion(weights, mode, fusion) if mode.startswith("fusion") else None
     planned = plan(
         found,
         output,
