@@ -17,64 +17,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 import srspace
 
-WORDS = [
-    "account",
-    "amount",
-    "batch",
-    "between",
-    "carton",
-    "column",
-    "customer",
-    "dated",
-    "delivery",
-    "district",
-    "fifteen",
-    "figure",
-    "front",
-    "gross",
-    "handle",
-    "hundred",
-    "invoice",
-    "kilogram",
-    "ledger",
-    "margin",
-    "measure",
-    "metre",
-    "minute",
-    "morning",
-    "number",
-    "office",
-    "order",
-    "packet",
-    "paid",
-    "pressure",
-    "quarter",
-    "reading",
-    "receipt",
-    "record",
-    "remark",
-    "return",
-    "second",
-    "serial",
-    "sheet",
-    "signature",
-    "sixty",
-    "station",
-    "storage",
-    "street",
-    "table",
-    "thirty",
-    "ticket",
-    "total",
-    "tuesday",
-    "unit",
-    "valve",
-    "volume",
-    "warehouse",
-    "weight",
-    "winter",
-    "yearly",
-]
+WORDS = """
+    account amount batch between carton column customer dated delivery district fifteen figure front gross handle
+    hundred invoice kilogram ledger margin measure metre minute morning number office order packet paid pressure
+    quarter reading receipt record remark return second serial sheet signature sixty station storage street table
+    thirty ticket total tuesday unit valve volume warehouse weight winter yearly
+""".split()  # noqa: SIM905
 
 
 def page(lines: int, font: str | None) -> tuple[Image.Image, str]:
