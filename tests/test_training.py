@@ -43,6 +43,7 @@ def pool(photos: Path) -> PatchPool:
     return load_pool(photos, scale=4, tile=64)
 
 
+WEIGHTS = Path(__file__).parents[1] / "weights"
 SHORT = TrainConfig(
     iterations=6, batch_size=2, patch=32, warmup=1, log_every=2, validate_every=3, save_every=3, learning_rate=1e-3
 )
@@ -168,3 +169,14 @@ def test_two_processes_train_one_network(photos: Path, tmp_path: Path):
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [record["iteration"] for record in log] == [2, 4]
     assert srspace.checkpoints.load_encoder(tmp_path / "run").config.nb == 1
+
+
+def test_fusion_training_goes_on_from_given_weights(photos: Path, tmp_path: Path):
+    config = tmp_path / "train.json"
+    config.write_text(json.dumps({"iterations": 1, "batch_size": 1, "patch": 32, "learning_rate": 1e-9}))
+    run = ["train", "fusion", "--data", str(photos), "--tile", "64", "--device", "cpu", "--config", str(config)]
+    run += ["--patches", "1", "--refresh", "0", "-n", "2", "--from", "fusion-l1-x4-lite"]
+    assert main([*run, "--out", str(tmp_path / "run")]) == 0
+    old = srspace.load_fusion(WEIGHTS / "fusion-l1-x4-lite").state_dict()
+    new = srspace.load_fusion(tmp_path / "run").state_dict()
+    assert all(torch.allclose(new[k], v, atol=1e-4) for k, v in old.items())

@@ -197,6 +197,9 @@ def fusion(
     loss: Annotated[str, typer.Option(help="l1 (fidelity) or lpips (natural looks).")] = "l1",
     val: Val = None,
     weights: Annotated[str, typer.Option(help="Flow whose candidates are merged.")] = DEFAULT_WEIGHTS,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Fusion weights to go on from; their sizes win over the flags.")
+    ] = None,
     kind: Annotated[
         str, typer.Option(help="set (any number of candidates, in any order) or stack (the paper's: a fixed number).")
     ] = "set",
@@ -236,7 +239,7 @@ def fusion(
             raise UsageError(f"an LPIPS backbone is alex, squeeze or vgg, not {net!r}.")
     import torch
 
-    from srspace.checkpoints import load_flow
+    from srspace.checkpoints import load_flow, load_fusion
     from srspace.data.patches import PatchPool
     from srspace.devices import pick_device, pick_precision
     from srspace.hub import resolve_weights
@@ -265,9 +268,13 @@ def fusion(
         held_out = draw_candidates(
             model, crops, patches=len(crops), samples=samples, patch=crops.hr.shape[-1], in_order=True
         )
-    sizes = FusionConfig(samples=samples if kind == "stack" else None, channels=channels, blocks=blocks)
+    if start:
+        network = load_fusion(resolve_weights(start))
+    else:
+        sizes = FusionConfig(samples=samples if kind == "stack" else None, channels=channels, blocks=blocks)
+        network = FusionNet(sizes) if kind == "stack" else SetFusionNet(sizes)
     train_fusion(
-        (FusionNet(sizes) if kind == "stack" else SetFusionNet(sizes)).to(where),
+        network.to(where),
         draw(patches),
         settings,
         out,
