@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import tomllib
 from collections.abc import Iterator
@@ -219,7 +220,7 @@ def push(folder: Path, repo: str, *, private: bool = False, message: str = "Uplo
     """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
-        raise WeightsError(f"{folder} is not a model folder: {', '.join(missing)} is missing.")
+        raise WeightsError(f"{folder} is not a model folder: it lacks {' and '.join(missing)}.")
     with _hub_errors(repo):
         from huggingface_hub import HfApi
 
@@ -283,6 +284,9 @@ def _hub_errors(repo: str) -> Iterator[None]:
     """Turn what the Hub's client raises into one sentence each."""
     from huggingface_hub import errors
 
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it would tell of every retry
     try:
         yield
     except errors.GatedRepoError as error:
@@ -298,3 +302,5 @@ def _hub_errors(repo: str) -> Iterator[None]:
     except Exception as error:  # the client's transport, and so its errors, change between its versions
         detail = " ".join(str(error).split())[:120].rstrip(".")
         raise WeightsError(f"{repo} could not be transferred ({detail}).") from error
+    finally:
+        logger.setLevel(level)
