@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import re
 import tomllib
 from collections.abc import Iterator
@@ -283,10 +282,10 @@ def _download(repo: str, revision: str | None, files: tuple[str, ...] = FILES, *
 def _hub_errors(repo: str) -> Iterator[None]:
     """Turn what the Hub's client raises into one sentence each."""
     from huggingface_hub import errors
+    from huggingface_hub.utils import logging as hub_logging
 
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # it would tell of every retry
+    level = hub_logging.get_verbosity()
+    hub_logging.set_verbosity_error()  # it would tell of every retry
     try:
         yield
     except errors.GatedRepoError as error:
@@ -303,4 +302,4 @@ def _hub_errors(repo: str) -> Iterator[None]:
         detail = " ".join(str(error).split())[:120].rstrip(".")
         raise WeightsError(f"{repo} could not be transferred ({detail}).") from error
     finally:
-        logger.setLevel(level)
+        hub_logging.set_verbosity(level)
