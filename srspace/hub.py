@@ -219,7 +219,7 @@ def push(folder: Path, repo: str, *, private: bool = False, message: str = "Uplo
     """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
-        raise WeightsError(f"{folder} is not a model folder: {', '.join(missing)} is missing.")
+        raise WeightsError(f"{folder} is not a model folder: it lacks {' and '.join(missing)}.")
     with _hub_errors(repo):
         from huggingface_hub import HfApi
 
@@ -282,7 +282,10 @@ def _download(repo: str, revision: str | None, files: tuple[str, ...] = FILES, *
 def _hub_errors(repo: str) -> Iterator[None]:
     """Turn what the Hub's client raises into one sentence each."""
     from huggingface_hub import errors
+    from huggingface_hub.utils import logging as hub_logging
 
+    level = hub_logging.get_verbosity()
+    hub_logging.set_verbosity_error()  # it would tell of every retry
     try:
         yield
     except errors.GatedRepoError as error:
@@ -298,3 +301,5 @@ def _hub_errors(repo: str) -> Iterator[None]:
     except Exception as error:  # the client's transport, and so its errors, change between its versions
         detail = " ".join(str(error).split())[:120].rstrip(".")
         raise WeightsError(f"{repo} could not be transferred ({detail}).") from error
+    finally:
+        hub_logging.set_verbosity(level)

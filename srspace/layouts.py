@@ -29,6 +29,7 @@ _BASICSR = {
     "conv_up3": "upconv3",
     "conv_hr": "HRconv",
 }
+_UNKNOWN = "is of no known layout (SRFlow-DA, or RRDB/ESRGAN weights)"
 _CONFIG_NAMES = {"L": "levels", "K": "steps", "additional_flow_no_affine": "coupling_free_steps"}
 """Settings of published configuration files, and what they are called here."""
 
@@ -65,7 +66,10 @@ def infer_published(state: dict[str, Tensor], overrides: dict[str, Any]) -> Publ
     if not isinstance(blocks, list | tuple) or not all(type(i) is int for i in blocks):
         raise CheckpointError(f"stack_blocks must be a list of whole numbers, not {blocks!r}.")
     state = _without_prefix(state)
-    model = _flow(state, overrides) if any(k.startswith(_FLOW) for k in state) else _encoder(state, overrides)
+    try:
+        model = _flow(state, overrides) if any(k.startswith(_FLOW) for k in state) else _encoder(state, overrides)
+    except (IndexError, KeyError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint {_UNKNOWN}.") from error
     notes = [f"The configuration file has settings unknown here: {', '.join(unknown)}."] if unknown else []
     return PublishedModel(model.config, model.state, [*model.notes, *notes])
 
@@ -147,7 +151,7 @@ def _encoder_config(state: dict[str, Tensor], overrides: dict[str, Any], skip: s
             "skip": skip,
         }
     except KeyError as error:
-        raise CheckpointError("the checkpoint is of no known layout (SRFlow-DA, or RRDB/ESRGAN weights).") from error
+        raise CheckpointError(f"the checkpoint {_UNKNOWN}.") from error
     if channels != 3:
         raise CheckpointError(f"the encoder takes {channels} input channels; only plain RGB encoders are supported.")
     return RRDBConfig.from_dict(inferred | {k: v for k, v in overrides.items() if k in inferred})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -182,9 +183,18 @@ def test_files_that_are_not_checkpoints_get_one_sentence(tmp_path: Path, capsys)
     with pytest.raises(CheckpointError):
         convert(tmp_path / "bomb.pth", tmp_path / "out")
     assert "executed" not in capsys.readouterr().out
-    torch.save({"x": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(CheckpointError, match="no known layout"):
-        convert(tmp_path / "other.pth", tmp_path / "out")
+    with (tmp_path / "bomb.pth").open("wb") as file:
+        pickle.dump({"x": Bomb()}, file)
+    with pytest.raises(CheckpointError):
+        convert(tmp_path / "bomb.pth", tmp_path / "out")
+    printed = capsys.readouterr()
+    assert printed.out == printed.err == ""
+    for keys in ("x", "conv_first.weight", "model.1.sub.x.weight", "flowUpsamplerNet.layers.x"):
+        torch.save({keys: torch.zeros(3)}, tmp_path / "other.pth")
+        with pytest.raises(CheckpointError, match="no known layout"):
+            convert(tmp_path / "other.pth", tmp_path / "out")
+    with pytest.raises(CheckpointError, match="is not a file"):
+        convert(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

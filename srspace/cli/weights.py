@@ -63,11 +63,15 @@ def pull(name: str) -> None:
 
 @app.command()
 def verify(name: Annotated[str | None, typer.Argument(help="An entry; without it, all bundled ones.")] = None) -> int:
-    """Compare bundled weights with the catalogue's checksums."""
+    """Compare weights with the catalogue's checksums; what is not in the box is fetched first."""
     from srspace.hub import find_entry, load_catalog, verify_folder, weights_root
+    from srspace.hub import pull as fetch
 
-    entries = [find_entry(name)] if name else list(load_catalog().values())
-    checks = [check for entry in entries for check in verify_folder(weights_root() / entry.name, entry)]
+    entries = [find_entry(name)] if name else [e for e in load_catalog().values() if e.repo is None or e.bundled]
+    checks = []
+    for entry in entries:
+        in_box = entry.bundled or entry.repo is None
+        checks += verify_folder(weights_root() / entry.name if in_box else fetch(entry.name), entry)
     for check in checks:
         typer.echo(f"{check.path}: {check.problem or 'ok'}")
     return EXIT_WEIGHTS if any(check.problem for check in checks) else 0
