@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from srspace.devices import available_memory
 from srspace.errors import CheckpointError, UsageError
 from srspace.metrics._torchvision import ensure_torchvision
-from srspace.sampling import automatic_tile, plan_tiles
+from srspace.tiles import MARGIN, plan_tiles
+
+_BYTES_PER_PIXEL = 60_000
+_LARGEST_TILE = 512
 
 
 class ExternalModel:
@@ -69,6 +74,15 @@ class ExternalModel:
         for part in plan_tiles(height, width, side if self._tiled else 0):
             part.put(self.model(part.cut(lr).to(self.device)[None])[0].float(), out, self.scale)
         return out.clamp_(0, 1)
+
+
+def automatic_tile(height: int, width: int, device: torch.device) -> int:
+    """Side of the largest tile that half of the device's free memory can hold, as far as one can tell of a network
+    that is not ours (an ESRGAN of the published size takes half of what is assumed); 0 when the whole image fits.
+    """
+    pixels = available_memory(device) / 2 / _BYTES_PER_PIXEL
+    side = max(32, min(_LARGEST_TILE, int(math.sqrt(pixels)) - 2 * MARGIN))
+    return 0 if max(height, width) <= side else side
 
 
 def _brief(error: Exception) -> str:

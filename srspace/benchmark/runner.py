@@ -28,7 +28,6 @@ from srspace.data.datasets import Dataset, Pair
 from srspace.devices import pick_device, pick_precision
 from srspace.errors import DataError, SRSpaceError, UsageError, WeightsError
 from srspace.hub import find_fusion, resolve_weights, sha256
-from srspace.images import Picture
 from srspace.metrics import Diversity
 from srspace.resize import imresize
 from srspace.upscaler import Upscaler
@@ -267,11 +266,7 @@ class Benchmark:
         if row.kind == "bicubic":
             return lambda: imresize(lr, scale).clamp(0, 1)
         if row.kind == "rrdb":
-            picture = Picture(lr.permute(1, 2, 0).contiguous().numpy())
-            sampling = SamplingConfig(tile=tile)
-            return lambda: torch.from_numpy(
-                self._upscaler.upscale(picture, mode="rrdb", sampling=sampling).picture.rgb
-            ).permute(2, 0, 1)
+            return lambda: self._upscaler.collapse(lr, mode="rrdb", sampling=SamplingConfig(tile=tile))[0]
         return lambda: self._external[row].upscale(lr, tile)
 
     def _measure_candidates(
@@ -286,7 +281,13 @@ class Benchmark:
         )
         text = f"candidates at tau {temperature:g}"
         self._say(pair, text)
-        with SharedCandidates(self._upscaler.model, lr, sampling, device=self.device, keep=keep) as candidates:
+        before = self._done
+
+        def drawn(share: float) -> None:
+            self._done = before + share * count
+            self._say(pair, text)
+
+        with SharedCandidates(self._upscaler.prepared, lr, sampling, keep=keep, progress=drawn) as candidates:
             scored = max((t.row.samples for t in single), default=0)
             keys = set().union(*(t.missing for t in single)) if single else set()
             scores: list[dict[str, float]] = []
@@ -295,7 +296,7 @@ class Benchmark:
                 if index < scored:
                     active = [diversities[t.key] for t in single if t.key in diversities and index < t.row.samples]
                     scores.append(scorer.score(image, keys, active))
-                self._advance(pair, text, 1)
+            self._done = before + count
             redraws = [asdict(r) for r in candidates.redraws]
             for task in single:
                 yield self._averaged(pair, task, scores, diversities.get(task.key), candidates, redraws)
@@ -305,12 +306,12 @@ class Benchmark:
                 yield self._scored(pair, task, scorer, output, candidates, redraws)
 
     def _merge(self, row: Row, candidates: SharedCandidates) -> _Output:
-        first = candidates.first
+        stack = candidates.first(row.samples)
         if row.kind == "mean":
-            return lambda: collapse.mean(first(row.samples))
+            return lambda: collapse.mean(stack)
         if row.kind == "median":
-            return lambda: collapse.median(first(row.samples), row.samples)
-        return lambda: collapse.fuse(self._upscaler.fusion[row.kind], first(row.samples), row.samples)
+            return lambda: collapse.median_of(stack)
+        return lambda: collapse.fuse_stack(self._upscaler.fusion[row.kind], stack)
 
     def _scored(
         self,
