@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ from srspace.errors import DataError, SRSpaceError, UsageError, WeightsError
 from srspace.hub import find_fusion, resolve_weights, sha256
 from srspace.metrics import Diversity
 from srspace.resize import imresize
+from srspace.sampling import draw_latents
 from srspace.upscaler import Upscaler
 
 Progress = Callable[[str, float], None]
@@ -218,7 +220,14 @@ class Benchmark:
             identity["precision"] = self.settings.precision
         if row.sampled:
             identity |= {"n": row.samples, "tau": row.temperature, "seed": self.settings.seed}
+            identity["stream"] = self._stream
         return fingerprint(identity), identity
+
+    @cached_property
+    def _stream(self) -> str:
+        """A fingerprint of what the seed stands for, so that scores of another random stream are not mixed in."""
+        (latents,) = draw_latents([(2, 8, 8)], seed=self.settings.seed, index=1, temperature=1.0)
+        return hashlib.blake2b(latents.numpy().tobytes(), digest_size=6).hexdigest()
 
     def _image_checksums(self, pair: Pair) -> tuple[str, str | None]:
         if pair not in self._hashed:

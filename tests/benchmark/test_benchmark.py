@@ -243,6 +243,14 @@ def test_what_a_score_depends_on_is_in_its_key(images: Dataset, tmp_path: Path, 
     assert len(records.load()) == 2
 
 
+def test_another_random_stream_is_measured_again(images: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    records = RecordFile(tmp_path / "r.jsonl")
+    Benchmark(images, settings("rrdb,mean:2"), records).run(1)
+    monkeypatch.setattr(runner, "draw_latents", lambda *a, **k: [torch.zeros(2, 8, 8)])
+    Benchmark(images, settings("rrdb,mean:2"), records).run(1)
+    assert [r.row for r in records.load().values()] == ["rrdb", "mean:2@0.9", "mean:2@0.9"]
+
+
 def test_other_weights_and_other_pixels_are_measured_again(images: Dataset, tmp_path: Path):
     records = RecordFile(tmp_path / "r.jsonl")
     Benchmark(images, settings("rrdb"), records).run(1)
