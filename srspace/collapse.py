@@ -16,7 +16,7 @@ from torch import Tensor
 
 from srspace.devices import available_memory
 from srspace.errors import UsageError
-from srspace.models import FusionNet
+from srspace.models import Fusion
 
 _STRIP_BYTES = 256 * 2**20
 _FUSION_TILE = 512
@@ -103,7 +103,7 @@ def median_of(stack: Tensor) -> Tensor:
     return out
 
 
-def fuse(network: FusionNet, candidates: Iterable[Tensor], count: int) -> Tensor:
+def fuse(network: Fusion, candidates: Iterable[Tensor], count: int) -> Tensor:
     """Merge candidates with a fusion network.
 
     Args:
@@ -128,7 +128,7 @@ def fuse(network: FusionNet, candidates: Iterable[Tensor], count: int) -> Tensor
 
 
 @torch.no_grad()
-def fuse_stack(network: FusionNet, stack: Tensor) -> Tensor:
+def fuse_stack(network: Fusion, stack: Tensor) -> Tensor:
     """Merge ``(N, 3, H, W)`` in overlapping tiles, on the network's device; ``(3, H, W)`` in [0, 1] on the stack's.
 
     Raises:

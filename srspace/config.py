@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
 
@@ -190,3 +191,15 @@ class TrainConfig(_Config):
             raise UsageError(f"the EMA decay must lie in [0, 1), not {self.ema}.")
         if self.learning_rate <= 0 or self.noise < 0 or self.clip_norm <= 0:
             raise UsageError("the learning rate and the clipping norm must be positive, the noise not negative.")
+
+
+def parse_memory(text: str) -> int:
+    """Bytes in a size such as ``"4G"``, ``"512M"`` or ``"1.5GiB"`` (powers of 1024).
+
+    Raises:
+        UsageError: it is not a size.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None or float(match[1]) == 0:
+        raise UsageError(f"a memory size looks like 4G or 512M, not {text!r}.")
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import psutil
 import torch
 
@@ -41,7 +39,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """Type of the subnets' arithmetic; ``"auto"`` is bfloat16 on a GPU that has it and float32 elsewhere.
+    """Type of the subnets' arithmetic; ``"auto"`` is bfloat16 where the hardware multiplies it, float32 elsewhere.
 
     Raises:
         UsageError: the name is unknown.
@@ -49,9 +47,17 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     if name not in PRECISIONS:
         raise UsageError(f"the precision must be one of {', '.join(PRECISIONS)}, not {name!r}.")
     if name == "auto":
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if fast else torch.float32
+        return torch.bfloat16 if _multiplies_bfloat16(device) else torch.float32
     return _DTYPES[name]
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        checks = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
+        return any(check() for check in checks if check is not None)
+    return False
 
 
 def available_memory(device: torch.device) -> int:
@@ -67,15 +73,3 @@ def used_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     return int(psutil.Process().memory_info().rss)
-
-
-def parse_memory(text: str) -> int:
-    """Bytes in a size such as ``"4G"``, ``"512M"`` or ``"1.5GiB"`` (powers of 1024).
-
-    Raises:
-        UsageError: it is not a size.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if match is None or float(match[1]) == 0:
-        raise UsageError(f"a memory size looks like 4G or 512M, not {text!r}.")
-    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -191,7 +192,7 @@ class Sampler:
         count = self.sampling.samples
         parts = math.ceil(count / self.chunk)
         edges = [round(k * count / parts) for k in range(parts + 1)]
-        chunks = [list(range(a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+        chunks = [list(range(a, b)) for a, b in pairwise(edges)]
         ahead = _CHUNKS_AHEAD if self.device.type == "cuda" else 0
         waiting = deque(self._request(tile, chunk) for chunk in chunks[:ahead])
         work = _TileWork(self, tile)
@@ -375,10 +376,8 @@ def _defects(images: Tensor, lr: Tensor, tile: Tile, scale: int) -> Tensor:
     Not-a-number is passed on. Nothing here waits for the device.
     """
     kept = tile.kept(images, scale).flatten(1)
-    rows, columns = (
-        _shrinking(images.shape[2], lr.shape[1], lr.device),
-        _shrinking(images.shape[3], lr.shape[2], lr.device),
-    )
+    rows = _shrinking(images.shape[2], lr.shape[1], lr.device)
+    columns = _shrinking(images.shape[3], lr.shape[2], lr.device)
     small = rows @ images.clamp(0, 1) @ columns.t()
     near = tile.inner(_BLOCK - 1)
     error = (small - lr).abs().mean(1, keepdim=True)[..., near[0], near[1]]

@@ -25,7 +25,7 @@ class Tile:
     def pixels(self) -> int:
         """LR pixels computed."""
         rows, columns = self.outer_rows, self.outer_columns
-        return (rows.stop - rows.start) * (columns.stop - columns.start)
+        return int((rows.stop - rows.start) * (columns.stop - columns.start))
 
     def inner(self, grow: int = 0) -> tuple[slice, slice]:
         """Where the kept part lies in the outer one, ``grow`` pixels wider where the outer part allows it."""

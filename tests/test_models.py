@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -7,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from srspace.config import FusionConfig
-from srspace.models import FusionNet, SetFusionNet, SRFlow
+from srspace.config import FlowConfig, FusionConfig, RRDBConfig
+from srspace.models import FusionNet, PreparedSRFlow, SetFusionNet, SRFlow
 from srspace.models.flow import (
     ActNorm2d,
     ConditionalAffineCoupling,
@@ -19,6 +20,7 @@ from srspace.models.flow import (
     Squeeze2d,
 )
 from srspace.models.flow.step import InverseLinear
+from srspace.speed import naive_decode, random_model
 from tests.conftest import small_flow
 
 
@@ -99,39 +101,66 @@ def test_nll_is_the_change_of_variables_formula(model: SRFlow):
     assert nll.item() == pytest.approx(-(log_det + log_prior).item() / (math.log(2) * 16), abs=1e-4)
 
 
-def plain_decode(model: SRFlow, lr: Tensor, latents: list[Tensor]) -> Tensor:
-    """The unshared path: every candidate goes through every convolution, inverses one by one."""
-    features = model.features(lr)
-    maps = [*reversed(features.upsampled), features.last]
-    y = latents[-1]
-    for i in reversed(range(len(model.flow.levels))):
-        level = model.flow.levels[i]
-        stacked = F.interpolate(features.stacked, size=maps[i].shape[-2:], mode="nearest")
-        cond = torch.cat((maps[i], stacked), 1)
-        if level.split is not None:
-            y = level.split.inverse(y, latents[i])
-        for step in reversed(level.steps):
-            coupling = step.coupling
-            v1, v2 = y[:, : coupling.kept], y[:, coupling.kept :]
-            raw = coupling.f_affine(torch.cat((v1, cond), 1))
-            v2 = v2 / (torch.sigmoid(raw[:, 1::2] + 2) + coupling.eps) - raw[:, 0::2]
-            raw = coupling.f_features(cond)
-            y = torch.cat((v1, v2), 1) / (torch.sigmoid(raw[:, 1::2] + 2) + coupling.eps) - raw[:, 0::2]
-            y = step.actnorm.inverse(step.invconv.inverse(y))
-        for step in reversed(level.transitions):
-            y = step.actnorm.inverse(step.invconv.inverse(y))
-        y = level.squeeze.inverse(y)
-    return y
-
-
-def test_shared_conditions_equal_the_plain_path(model: SRFlow):
+@pytest.mark.parametrize("scale", [4, 8])
+def test_all_decoders_equal_the_plain_path(scale: int):
+    model = small_flow(scale)
     lr = torch.rand(1, 3, 6, 5)
-    latents = [torch.randn(3, *s) for s in model.flow.latent_shapes(24, 20)]
-    conditions = model.conditions(model.features(lr))
-    shared = model.flow.inverse(latents, conditions)
+    latents = [torch.randn(3, *s) for s in model.flow.latent_shapes(6 * scale, 5 * scale)]
+    shared = model.flow.inverse(latents, model.conditions(model.features(lr)))
+    prepared = PreparedSRFlow(model)
+    given = [z.clone() for z in latents]
+    fast = prepared.decode(latents, prepared.conditions(lr))
+    assert all(torch.equal(a, b) for a, b in zip(latents, given, strict=True))
     for i in range(3):
-        plain = plain_decode(model, lr, [z[i : i + 1] for z in latents])
+        plain = naive_decode(model, lr, [z[i : i + 1] for z in latents])
         assert torch.allclose(shared[i : i + 1], plain, atol=1e-4)
+        assert torch.allclose(fast[i : i + 1], plain, atol=1e-4)
+
+
+def test_a_prepared_model_serves_other_precisions_and_is_a_copy(model: SRFlow):
+    lr = torch.rand(1, 3, 6, 5)
+    latents = [torch.randn(2, *s) for s in model.flow.latent_shapes(24, 20)]
+    reference = model.decode(lr, [z[:1] for z in latents])
+    prepared, short = PreparedSRFlow(model), PreparedSRFlow(model, torch.bfloat16)
+    assert short.encoder.dtype == torch.float32  # bfloat16 is too short for the encoder
+    rounded = short.decode(latents, short.conditions(lr))[:1]
+    assert 0 < (rounded - reference).abs().max() < 0.05 * reference.abs().max()
+    model.flow.levels[0].steps[0].invconv.weight.mul_(1.5)
+    assert torch.allclose(prepared.decode(latents, prepared.conditions(lr))[:1], reference, atol=1e-4)
+
+
+def test_the_prepared_encoder_gives_the_regression(model: SRFlow):
+    lr = torch.rand(1, 3, 7, 5)
+    assert torch.allclose(PreparedSRFlow(model).regression(lr), model.encoder(lr), atol=1e-5)
+
+
+def test_fused_inverses_follow_the_weights():
+    step = randomized(FlowStep(4))
+    inverse = InverseLinear([step])
+    x = torch.randn(1, 4, 3, 2, dtype=torch.float64)
+    for _ in range(2):
+        assert torch.allclose(inverse(step(x)[0]), x)
+        with torch.no_grad():
+            step.actnorm.logs.add_(0.3)
+    step.load_state_dict({k: v * 1.2 for k, v in step.state_dict().items()})
+    assert torch.allclose(inverse(step(x)[0]), x)
+    assert torch.allclose(copy.deepcopy(inverse)(step(x)[0]), x)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_kernels_equal_the_eager_path():
+    model = random_model(RRDBConfig(nb=2), FlowConfig(steps=2, stack_blocks=(0, 1))).cuda()
+    prepared = PreparedSRFlow(model, torch.bfloat16)
+    conditions = prepared.conditions(torch.rand(1, 3, 13, 11).cuda())
+    latents = [torch.randn(3, *s).cuda() for s in model.flow.latent_shapes(52, 44)]
+    steps = [step for level in prepared.decoder.levels for step in level.steps]
+    if not all(step.fused for step in steps):
+        pytest.skip("Triton is not here")
+    fused = prepared.decode(latents, conditions)
+    for step in steps:
+        step.fused = False
+    # The opening actnorm shrinks by exp(5), so the bound is a tenth of a unit of the flow's state.
+    assert (prepared.decode(latents, conditions) - fused).abs().max() < 1e-3
 
 
 def test_wrong_shapes_are_refused(model: SRFlow):

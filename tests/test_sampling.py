@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 import srspace
 from srspace import collapse
-from srspace.config import FusionConfig, SamplingConfig
-from srspace.errors import UsageError
+from srspace.config import FusionConfig, SamplingConfig, parse_memory
+from srspace.errors import ResourceError, UsageError
 from srspace.models import FusionNet, PreparedSRFlow, SRFlow
-from srspace.sampling import Sampler, draw_latents, plan_tiles, what_is_broken
+from srspace.sampling import Plan, Sampler, plan_tiles, what_is_broken
 
 
 @pytest.fixture
@@ -36,14 +39,6 @@ def test_candidates_do_not_depend_on_number_batch_or_tile(model: SRFlow, lr: tor
 def test_seed_zero_is_a_seed(model: SRFlow, lr: torch.Tensor):
     first, second, other = (srspace.sample(model, lr[:, :9, :9], samples=1, seed=s) for s in (0, 0, 1))
     assert torch.equal(first, second) and not torch.equal(first, other)
-
-
-def test_latents_are_keyed_and_scaled():
-    shapes = [(6, 8, 8), (24, 4, 4)]
-    a = draw_latents(shapes, seed=3, index=2, temperature=1.0)
-    b = draw_latents(shapes, seed=3, index=2, temperature=0.5)
-    assert all(torch.allclose(x * 0.5, y) for x, y in zip(a, b, strict=True))
-    assert not torch.equal(a[0], draw_latents(shapes, seed=3, index=2, temperature=1.0, attempt=1)[0])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 37), (100, 7), (64, 64)])
@@ -131,6 +126,63 @@ def test_a_candidate_that_breaks_in_one_tile_is_replaced_in_all(model: SRFlow, l
 def test_settings_out_of_range_are_refused(setting: dict[str, float]):
     with pytest.raises(UsageError):
         SamplingConfig(**setting)  # type: ignore[arg-type]
+
+
+def test_memory_sizes_are_read():
+    assert [parse_memory(t) for t in ("4G", "512m", "1.5 GiB", "2048KB", "100")] == [
+        4 << 30, 512 << 20, 3 << 29, 2 << 20, 100,
+    ]  # fmt: skip
+    for text in ("", "G", "4X", "-1G", "0"):
+        with pytest.raises(UsageError, match="memory size"):
+            parse_memory(text)
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_a_memory_limit_makes_tiles_that_fit(model: SRFlow, monkeypatch: pytest.MonkeyPatch, stacked: bool):
+    monkeypatch.setattr("srspace.sampling.used_memory", lambda device: 0)
+    prepared = PreparedSRFlow(model)
+    shared, candidate = prepared.bytes_per_pixel()
+    shared += 4 * 3 * 16 * (27 if stacked else 2)
+    loose = Plan.make(prepared, 2000, 2000, SamplingConfig(samples=25, max_memory=64 << 30), stacked=stacked)
+    for limit in (2 << 30, 3 << 30):
+        plan = Plan.make(prepared, 2000, 2000, SamplingConfig(samples=25, max_memory=limit), stacked=stacked)
+        largest = max(tile.pixels for tile in plan.tiles)
+        result = 2000 * 2000 * (4 * 3 * 16 + 12)
+        assert result + largest * (shared + plan.chunk * candidate) <= limit
+        assert len(plan.tiles) > len(loose.tiles)
+    with pytest.raises(ResourceError, match="too small"):
+        Plan.make(prepared, 2000, 2000, SamplingConfig(max_memory=700 << 20), stacked=stacked)
+
+
+PEAK = """
+import resource, sys, torch
+from srspace import collapse, speed
+from srspace.config import FlowConfig, RRDBConfig, SamplingConfig
+from srspace.devices import used_memory
+from srspace.models import PreparedSRFlow
+from srspace.sampling import Sampler
+model = PreparedSRFlow(speed.random_model(RRDBConfig(nb=1), FlowConfig(steps=1, stack_blocks=(0,))))
+stacked = sys.argv[1] == "median"
+sink = (lambda n: collapse.StackSink(n, collapse.median_of)) if stacked else collapse.MeanSink
+def run(side, **settings):
+    sampler = Sampler(model, speed.grey_image(side, side), SamplingConfig(samples=3, **settings), stacked=stacked)
+    sampler.collapse(sink)
+    return len(sampler.tiles)
+run(16)
+before = used_memory(torch.device("cpu"))
+limit = before + (450 << 20)
+tiles = run(280, max_memory=limit)
+print(tiles, limit, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.parametrize("mode", ["mean", "median"])
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak in Linux's units")
+def test_the_process_stays_within_its_memory_limit(mode: str):
+    done = subprocess.run([sys.executable, "-c", PEAK, mode], capture_output=True, text=True, check=True)
+    tiles, limit, peak = map(int, done.stdout.split())
+    assert tiles > 1
+    assert peak <= limit
 
 
 def test_mean_and_median_agree_with_numpy():

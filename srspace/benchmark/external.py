@@ -14,8 +14,8 @@ from srspace.errors import CheckpointError, UsageError
 from srspace.metrics._torchvision import ensure_torchvision
 from srspace.tiles import MARGIN, plan_tiles
 
-_BYTES_PER_PIXEL = 60_000
-_LARGEST_TILE = 512
+_BYTES_PER_PIXEL = 40_000
+_LARGEST_TILE = 448
 
 
 class ExternalModel:
@@ -69,19 +69,17 @@ class ExternalModel:
             ``(3, scale * h, scale * w)`` float32 in [0, 1] on the CPU.
         """
         height, width = lr.shape[1:]
-        side = automatic_tile(height, width, self.device) if tile is None else tile
+        side = _automatic_tile(height, width, self.device) if tile is None else tile
         out = torch.empty(3, height * self.scale, width * self.scale)
         for part in plan_tiles(height, width, side if self._tiled else 0):
             part.put(self.model(part.cut(lr).to(self.device)[None])[0].float(), out, self.scale)
         return out.clamp_(0, 1)
 
 
-def automatic_tile(height: int, width: int, device: torch.device) -> int:
-    """Side of the largest tile that half of the device's free memory can hold, as far as one can tell of a network
-    that is not ours (an ESRGAN of the published size takes half of what is assumed); 0 when the whole image fits.
-    """
-    pixels = available_memory(device) / 2 / _BYTES_PER_PIXEL
-    side = max(32, min(_LARGEST_TILE, int(math.sqrt(pixels)) - 2 * MARGIN))
+def _automatic_tile(height: int, width: int, device: torch.device) -> int:
+    """Side of the largest tile that half of the free memory holds, for a network of 64 channels at full resolution."""
+    side = int(math.sqrt(available_memory(device) / 2 / _BYTES_PER_PIXEL)) - 2 * MARGIN
+    side = max(16, min(_LARGEST_TILE, side))
     return 0 if max(height, width) <= side else side
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from srspace.cli.output import console, print_json
+from srspace.cli.output import message, print_json
 from srspace.errors import EXIT_WEIGHTS, UsageError
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, check, convert and publish weights.")
@@ -20,6 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 def list_(as_json: Json = False) -> None:
     """List the catalogue."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from srspace.hub import load_catalog
@@ -33,7 +34,8 @@ def list_(as_json: Json = False) -> None:
     for entry in entries:
         size = sum(f.size for f in entry.files) / 1e6
         where = "in the box" if entry.bundled else entry.repo or "missing"
-        table.add_row(entry.name, entry.kind, f"{entry.scale}x", f"{size:.1f} MB", entry.licence, where)
+        cells = (entry.name, entry.kind, f"{entry.scale}x", f"{size:.1f} MB", entry.licence, where)
+        table.add_row(*map(escape, cells))
     Console().print(table)
 
 
@@ -95,7 +97,7 @@ def convert(
 
     report = convert_checkpoint(source, out_dir, overrides=overrides, licence=licence)
     for note in report.notes:
-        console().print(note)
+        message(note)
     typer.echo(str(report.out_dir))
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from srspace.models.flow import FlowDecoder, StepCondition
@@ -18,9 +18,12 @@ Conditions = tuple[tuple[StepCondition, ...], ...]
 class PreparedSRFlow:
     """Encoder and flow for inference; a copy that later changes of the model do not reach.
 
+    With bfloat16 subnets the encoder keeps a longer mantissa: float16 on a GPU, float32 on a CPU. Its rounding reaches
+    all candidates alike, so no averaging removes it, and of all parts it is the one that bfloat16 is too short for.
+
     Args:
         model: the flow, on its device.
-        dtype: of encoder and subnets (None: the type that they have).
+        dtype: of the flow's subnets (None: the type that they have).
     """
 
     def __init__(self, model: SRFlow, dtype: torch.dtype | None = None) -> None:
@@ -29,7 +32,8 @@ class PreparedSRFlow:
         self.scale = model.scale
         self.config, self.nf = model.flow.config, model.encoder.config.nf
         self.latent_shapes = model.flow.latent_shapes
-        self.encoder = _prepared_encoder(model.encoder, self.dtype)
+        self._original = model.encoder
+        self.encoder = _prepared_encoder(model.encoder, _encoder_dtype(self.dtype, self.device))
         self.decoder = FlowDecoder(model.flow, self.dtype)
 
     def bytes_per_pixel(self) -> tuple[int, int]:
@@ -54,7 +58,11 @@ class PreparedSRFlow:
     @torch.no_grad()
     def features(self, lr: Tensor) -> RRDBFeatures:
         """The encoder's features of ``(1, 3, h, w)``."""
-        return self.encoder.encode(lr, self.config.stack_blocks, self.config.levels - 1)
+        features = self.encoder.encode(lr, self.config.stack_blocks, self.config.levels - 1)
+        if self.encoder.dtype == torch.float16 and not torch.isfinite(features.last).all():
+            self.encoder = _prepared_encoder(self._original, torch.float32)
+            return self.features(lr)
+        return features
 
     @torch.no_grad()
     def conditions(self, lr: Tensor) -> Conditions:
@@ -70,13 +78,17 @@ class PreparedSRFlow:
     @torch.no_grad()
     def regression(self, lr: Tensor) -> Tensor:
         """The encoder's own super-resolution of ``(1, 3, h, w)``, float32, unclamped."""
-        out: Tensor = self.encoder(lr)
+        out: Tensor = self.encoder.head(self.features(lr))
         return out
 
 
-def _prepared_encoder(encoder: RRDBNet, dtype: torch.dtype) -> RRDBNet:
-    import copy
+def _encoder_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
+    if dtype == torch.bfloat16:
+        return torch.float16 if device.type == "cuda" else torch.float32
+    return dtype
 
+
+def _prepared_encoder(encoder: RRDBNet, dtype: torch.dtype) -> RRDBNet:
     out = copy.deepcopy(encoder).to(dtype).eval().requires_grad_(False)
     if out.conv_first.weight.device.type in ("cpu", "cuda"):
         out.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -67,7 +67,7 @@ class StepDecoder:
         self.first_rows = kernels.pack_first(first.to(self.first.weight.dtype))
         # Both halves of the state are padded to one width, so the last convolution's weights are as well.
         grown = F.pad(weight.unflatten(0, (2, changed)), (0, 0, 0, 0, 0, 0, 0, pad - changed))
-        self.last_taps = [kernels.pack_last(half) for half in grown]
+        self.last_taps = (kernels.pack_last(grown[0]), kernels.pack_last(grown[1]))
         self.last_bias = F.pad(_given(bias).float().unflatten(0, (2, changed)), (0, pad - changed)).contiguous()
         mix = self.matrix.new_zeros(2, pad, out)
         mix[0, : self.kept, :channels] = self.matrix[:, : self.kept].t()
@@ -98,8 +98,8 @@ class StepDecoder:
             for layer in self.hidden:
                 x = layer(x)
             return kernels.last_layer(
-                x, y, *self.last_taps, self.last_bias, condition.gain, condition.offset, self.mix, self.kept,
-                self.eps, y if in_place else torch.empty_like(y),
+                x, y, self.last_taps, self.last_bias, condition.gain, condition.offset, self.mix,
+                kept=self.kept, eps=self.eps, out=y if in_place else torch.empty_like(y),
             )  # fmt: skip
         x = self.first(y[:, : self.kept])
         x = F.relu_(x.add_(condition.hidden))
@@ -125,7 +125,8 @@ class LevelDecoder:
             before = [*level.transitions, step] if i == 0 else [step]
             matrix, bias = inverse_linear(before)  # type: ignore[arg-type]
             self.steps.append(StepDecoder(step.coupling, matrix, bias, dtype))  # type: ignore[arg-type]
-        firsts = [(s.coupling.f_features.first, s.coupling.f_affine.first) for s in steps]  # type: ignore[union-attr]
+        couplings: list[ConditionalAffineCoupling] = [step.coupling for step in steps]  # type: ignore[misc]
+        firsts = [(c.f_features.first, c.f_affine.first) for c in couplings]
         kept = self.steps[0].kept
         self.features = Convolution(
             torch.cat([f.weight.detach() for f, _ in firsts]), torch.cat([_given(f.bias) for f, _ in firsts]),
@@ -165,15 +166,17 @@ class FlowDecoder:
     """
 
     def __init__(self, flow: ConditionalFlow, dtype: torch.dtype) -> None:
+        self.dtype = dtype
         with torch.no_grad():
             self.levels = [LevelDecoder(level, dtype) for level in flow.levels]  # type: ignore[arg-type]
 
     def conditions(self, maps: Sequence[Tensor], stacked: Tensor) -> tuple[tuple[StepCondition, ...], ...]:
         """What all candidates of one image share; arguments as of :meth:`ConditionalFlow.conditions`, batch 1."""
         out = []
+        stacked = stacked.to(self.dtype)
         for level, features in zip(self.levels, maps, strict=True):
             resized = F.interpolate(stacked, size=features.shape[-2:], mode="nearest")
-            out.append(level.conditions(torch.cat((features, resized), 1)))
+            out.append(level.conditions(torch.cat((features.to(resized.dtype), resized), 1)))
         return tuple(out)
 
     def __call__(self, latents: Sequence[Tensor], conditions: Sequence[Sequence[StepCondition]]) -> Tensor:

@@ -51,7 +51,7 @@ class FlowLevel(nn.Module):
         self.out_channels = channels if self.split is None else self.split.kept
         # The transitions and the first step have no coupling between them, so they invert as one map.
         runs = [[*self.transitions, self.steps[0]], *([step] for step in list(self.steps)[1:])]
-        self._inverses = [InverseLinear(run) for run in runs]  # type: ignore[arg-type]
+        self._inverses = [InverseLinear(run) for run in runs]
 
     def conditions(self, features: Tensor) -> tuple[CouplingCondition, ...]:
         """Run what depends on the LR image alone, with one wide convolution for all steps.
@@ -89,7 +89,7 @@ class FlowLevel(nn.Module):
         for step, condition, linear in zip(
             reversed(self.steps), reversed(conditions), reversed(self._inverses), strict=True
         ):
-            y = linear(step.coupling.inverse(y, condition))  # type: ignore[operator, union-attr]
+            y = linear(step.coupling.inverse(y, condition))  # type: ignore[operator, call-arg]
         out: Tensor = self.squeeze.inverse(y)
         return out
 

@@ -1,0 +1,73 @@
+"""Regression benchmarks of the sampling path: ``pytest tests/benchmarks --benchmark-enable``.
+
+Compare two commits with ``--benchmark-save`` and ``--benchmark-compare``. Without ``--benchmark-enable`` each runs
+once, untimed, so that they cannot rot.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from srspace import speed
+from srspace.collapse import MeanSink, StackSink, median_of
+from srspace.config import FlowConfig, RRDBConfig, SamplingConfig
+from srspace.devices import pick_device, pick_precision
+from srspace.latents import draw_latents
+from srspace.models import PreparedSRFlow, SRFlow
+from srspace.sampling import Sampler
+
+SIZE = (32, 32)
+
+
+@pytest.fixture(scope="module")
+def model() -> SRFlow:
+    return speed.random_model(RRDBConfig(), FlowConfig()).to(pick_device())
+
+
+@pytest.fixture(scope="module")
+def prepared(model: SRFlow) -> PreparedSRFlow:
+    device = pick_device()
+    return PreparedSRFlow(model, pick_precision("auto", device))
+
+
+@pytest.mark.parametrize("samples", [1, 8])
+def test_mean(benchmark, prepared: PreparedSRFlow, samples: int):
+    lr = speed.grey_image(*SIZE)
+    image = benchmark(lambda: Sampler(prepared, lr, SamplingConfig(samples=samples)).collapse(MeanSink))
+    assert image.shape == (3, 128, 128)
+
+
+def test_median(benchmark, prepared: PreparedSRFlow):
+    lr = speed.grey_image(*SIZE)
+
+    def run() -> torch.Tensor:
+        sampler = Sampler(prepared, lr, SamplingConfig(samples=8), stacked=True)
+        return sampler.collapse(lambda count: StackSink(count, median_of))
+
+    assert benchmark(run).shape == (3, 128, 128)
+
+
+def test_conditions(benchmark, prepared: PreparedSRFlow):
+    lr = speed.grey_image(*SIZE).to(prepared.device)[None]
+    conditions = benchmark(lambda: prepared.conditions(lr))
+    assert len(conditions) == 2
+
+
+def test_preparing(benchmark, model: SRFlow):
+    assert benchmark(lambda: PreparedSRFlow(model)).scale == 4
+
+
+def test_latents(benchmark, prepared: PreparedSRFlow):
+    shapes = prepared.latent_shapes(4 * SIZE[0], 4 * SIZE[1])
+    latents = benchmark(lambda: draw_latents(shapes, seed=0, index=0, temperature=0.9))
+    assert [tuple(z.shape) for z in latents] == shapes
+
+
+def test_naive(benchmark, model: SRFlow):
+    lr = speed.grey_image(*SIZE)
+    latents = draw_latents(model.flow.latent_shapes(128, 128), seed=0, index=0, temperature=0.9)
+    device = pick_device()
+    arguments = (lr.to(device)[None], [z.to(device)[None] for z in latents])
+    with torch.no_grad():
+        assert benchmark(lambda: speed.naive_decode(model, *arguments)).shape == (1, 3, 128, 128)
