@@ -95,7 +95,7 @@ class Benchmark:
         self.dataset, self.settings, self.records = dataset, settings, records
         self.progress = progress or (lambda text, share: None)
         self.device = pick_device(settings.device)
-        pick_precision(settings.precision, self.device)
+        self.precision = str(pick_precision(settings.precision, self.device)).removeprefix("torch.")
         SamplingConfig(seed=settings.seed, tile=settings.tile)
         self.scorer = Scorer(
             settings.metrics,
@@ -159,6 +159,8 @@ class Benchmark:
             rules=self.settings.protocol.describe(self.dataset.scale, self.settings.lpips_net),
             seed=self.settings.seed,
             weights=self.settings.weights,
+            device=self.device.type,
+            precision=self.precision,
             made_lr=self.dataset.made_lr,
             records=found,
             missing=_undefined(found) | self.scorer.missing,
@@ -217,7 +219,7 @@ class Benchmark:
         elif row.kind != "bicubic":
             wanted = ["flow", row.kind] if row.kind.startswith("fusion") else ["flow"]
             identity["weights"] = {name: self._checksums[name] for name in wanted}
-            identity["precision"] = self.settings.precision
+            identity["precision"] = self.precision
         if row.sampled:
             identity |= {"n": row.samples, "tau": row.temperature, "seed": self.settings.seed}
             identity["stream"] = self._stream

@@ -57,7 +57,8 @@ def images(tmp_path: Path) -> Dataset:
 
 def settings(rows: str = ROWS, metrics: str = "psnr,ssim,lr-psnr", **changes: object) -> Settings:
     chosen = tuple(parse_rows(rows, temperature=0.9, scored=10))
-    return Settings(rows=chosen, metrics=tuple(metrics.split(",")), device="cpu", **changes)  # type: ignore[arg-type]
+    options = {"device": "cpu", "precision": "fp32"} | changes
+    return Settings(rows=chosen, metrics=tuple(metrics.split(",")), **options)  # type: ignore[arg-type]
 
 
 def values(results: Results) -> dict[tuple[str, str], dict[str, float]]:
@@ -82,12 +83,12 @@ def uint8(image: torch.Tensor) -> np.ndarray:
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[np.ndarray]]]:
     """Every row's outputs on every image, by other means than the benchmark's."""
     dataset = open_dataset(str(crop_examples(tmp_path_factory.mktemp("o") / "images")))
-    upscaler = Upscaler.load(modes=("fusion-l1",), device="cpu")
+    upscaler = Upscaler.load(modes=("fusion-l1",), device="cpu", precision="fp32")
     found = {}
     for pair in dataset.pairs:
         lr = pair.load(4)[1].float() / 255
-        drawn = sample(upscaler.model, lr, samples=10, temperature=0.9, seed=0)
-        half = sample(upscaler.model, lr, samples=3, temperature=0.5, seed=0)
+        drawn = sample(upscaler.prepared, lr, samples=10, temperature=0.9, seed=0)
+        half = sample(upscaler.prepared, lr, samples=3, temperature=0.5, seed=0)
         found[pair.name] = {
             "bicubic": [uint8(imresize(lr, 4))],
             "rrdb": [uint8(upscaler.model.encoder(lr[None])[0])],
