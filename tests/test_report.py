@@ -51,6 +51,8 @@ def results(rows: dict[str, dict[str, dict[str, float]]], **changes: object) -> 
         "rules": "the rules",
         "seed": 0,
         "weights": "w",
+        "device": "cpu",
+        "precision": "float32",
         "made_lr": False,
         "records": records,
     }

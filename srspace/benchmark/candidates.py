@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor
 from srspace.benchmark.memory import PeakMemory
 from srspace.config import SamplingConfig
 from srspace.devices import available_memory
-from srspace.models import SRFlow
+from srspace.models import PreparedSRFlow
 from srspace.sampling import Redraw, Sampler
 
 
@@ -27,8 +27,8 @@ class SharedCandidates:
         model: the flow, on its device.
         lr: ``(3, h, w)`` in [0, 1].
         sampling: how many to draw, and how.
-        device: where the flow is; its memory is watched.
         keep: how many of the first are kept.
+        progress: called with the share done.
 
     Attributes:
         seconds: time spent on drawing so far, whoever used the candidates in between.
@@ -36,11 +36,19 @@ class SharedCandidates:
         redraws: candidates that were replaced.
     """
 
-    def __init__(self, model: SRFlow, lr: Tensor, sampling: SamplingConfig, *, device: torch.device, keep: int) -> None:
-        self.sampler = Sampler(model, lr, sampling)
+    def __init__(
+        self,
+        model: PreparedSRFlow,
+        lr: Tensor,
+        sampling: SamplingConfig,
+        *,
+        keep: int,
+        progress: Callable[[float], None] | None = None,
+    ) -> None:
+        self.sampler = Sampler(model, lr, sampling, progress=progress)
         self.count, self.keep = sampling.samples, keep
         self.seconds = 0.0
-        self.memory = PeakMemory(device)
+        self.memory = PeakMemory(model.device)
         self.redraws: list[Redraw] = []
         shape = (keep, 3, lr.shape[1] * model.scale, lr.shape[2] * model.scale)
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by __exit__
@@ -80,7 +88,6 @@ class SharedCandidates:
                 self._stack[candidate.index] = candidate.image.numpy()
             yield candidate.index, candidate.image
 
-    def first(self, count: int) -> Iterator[Tensor]:
-        """The first ``count`` kept candidates; they must not be written to."""
-        for i in range(count):
-            yield torch.from_numpy(self._stack[i])
+    def first(self, count: int) -> Tensor:
+        """The first ``count`` kept candidates, ``(count, 3, H, W)``; they must not be written to."""
+        return torch.from_numpy(self._stack[:count])

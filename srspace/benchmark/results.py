@@ -28,6 +28,8 @@ class Results:
         metrics: columns, by name.
         protocol: name of the rules.
         rules: the same in words.
+        device: kind of device that our networks ran on.
+        precision: type of their subnets' arithmetic.
         made_lr: whether LR images were made from HR ones.
         records: one per row and image.
         missing: metrics left out, and why.
@@ -44,6 +46,8 @@ class Results:
     rules: str
     seed: int
     weights: str
+    device: str
+    precision: str
     made_lr: bool
     records: list[Record]
     missing: dict[str, str] = field(default_factory=dict)
@@ -90,6 +94,8 @@ class Results:
             "lpips_net": self.lpips_net,
             "seed": self.seed,
             "weights": self.weights,
+            "device": self.device,
+            "precision": self.precision,
             "machine": {"cpu": platform.machine(), "cores": psutil.cpu_count(), "python": platform.python_version()},
             "metrics": self.metrics,
             "rows": [
@@ -133,6 +139,8 @@ def read_results(path: Path) -> Results:
             rules=content["rules"],
             seed=content["seed"],
             weights=content["weights"],
+            device=content["device"],
+            precision=content["precision"],
             made_lr=content["lr"] != "from files",
             records=[Record.from_json(record) for record in content["records"]],
             missing=content["missing"],

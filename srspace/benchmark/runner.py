@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -28,9 +29,9 @@ from srspace.data.datasets import Dataset, Pair
 from srspace.devices import pick_device, pick_precision
 from srspace.errors import DataError, SRSpaceError, UsageError, WeightsError
 from srspace.hub import find_fusion, resolve_weights, sha256
-from srspace.images import Picture
 from srspace.metrics import Diversity
 from srspace.resize import imresize
+from srspace.sampling import draw_latents
 from srspace.upscaler import Upscaler
 
 Progress = Callable[[str, float], None]
@@ -94,7 +95,7 @@ class Benchmark:
         self.dataset, self.settings, self.records = dataset, settings, records
         self.progress = progress or (lambda text, share: None)
         self.device = pick_device(settings.device)
-        pick_precision(settings.precision, self.device)
+        self.precision = str(pick_precision(settings.precision, self.device)).removeprefix("torch.")
         SamplingConfig(seed=settings.seed, tile=settings.tile)
         self.scorer = Scorer(
             settings.metrics,
@@ -158,6 +159,8 @@ class Benchmark:
             rules=self.settings.protocol.describe(self.dataset.scale, self.settings.lpips_net),
             seed=self.settings.seed,
             weights=self.settings.weights,
+            device=self.device.type,
+            precision=self.precision,
             made_lr=self.dataset.made_lr,
             records=found,
             missing=_undefined(found) | self.scorer.missing,
@@ -216,10 +219,17 @@ class Benchmark:
         elif row.kind != "bicubic":
             wanted = ["flow", row.kind] if row.kind.startswith("fusion") else ["flow"]
             identity["weights"] = {name: self._checksums[name] for name in wanted}
-            identity["precision"] = self.settings.precision
+            identity["precision"] = self.precision
         if row.sampled:
             identity |= {"n": row.samples, "tau": row.temperature, "seed": self.settings.seed}
+            identity["stream"] = self._stream
         return fingerprint(identity), identity
+
+    @cached_property
+    def _stream(self) -> str:
+        """A fingerprint of what the seed stands for, so that scores of another random stream are not mixed in."""
+        (latents,) = draw_latents([(2, 8, 8)], seed=self.settings.seed, index=1, temperature=1.0)
+        return hashlib.blake2b(latents.numpy().tobytes(), digest_size=6).hexdigest()
 
     def _image_checksums(self, pair: Pair) -> tuple[str, str | None]:
         if pair not in self._hashed:
@@ -267,11 +277,7 @@ class Benchmark:
         if row.kind == "bicubic":
             return lambda: imresize(lr, scale).clamp(0, 1)
         if row.kind == "rrdb":
-            picture = Picture(lr.permute(1, 2, 0).contiguous().numpy())
-            sampling = SamplingConfig(tile=tile)
-            return lambda: torch.from_numpy(
-                self._upscaler.upscale(picture, mode="rrdb", sampling=sampling).picture.rgb
-            ).permute(2, 0, 1)
+            return lambda: self._upscaler.collapse(lr, mode="rrdb", sampling=SamplingConfig(tile=tile))[0]
         return lambda: self._external[row].upscale(lr, tile)
 
     def _measure_candidates(
@@ -286,7 +292,13 @@ class Benchmark:
         )
         text = f"candidates at tau {temperature:g}"
         self._say(pair, text)
-        with SharedCandidates(self._upscaler.model, lr, sampling, device=self.device, keep=keep) as candidates:
+        before = self._done
+
+        def drawn(share: float) -> None:
+            self._done = before + share * count
+            self._say(pair, text)
+
+        with SharedCandidates(self._upscaler.prepared, lr, sampling, keep=keep, progress=drawn) as candidates:
             scored = max((t.row.samples for t in single), default=0)
             keys = set().union(*(t.missing for t in single)) if single else set()
             scores: list[dict[str, float]] = []
@@ -295,7 +307,7 @@ class Benchmark:
                 if index < scored:
                     active = [diversities[t.key] for t in single if t.key in diversities and index < t.row.samples]
                     scores.append(scorer.score(image, keys, active))
-                self._advance(pair, text, 1)
+            self._done = before + count
             redraws = [asdict(r) for r in candidates.redraws]
             for task in single:
                 yield self._averaged(pair, task, scores, diversities.get(task.key), candidates, redraws)
@@ -305,12 +317,12 @@ class Benchmark:
                 yield self._scored(pair, task, scorer, output, candidates, redraws)
 
     def _merge(self, row: Row, candidates: SharedCandidates) -> _Output:
-        first = candidates.first
+        stack = candidates.first(row.samples)
         if row.kind == "mean":
-            return lambda: collapse.mean(first(row.samples))
+            return lambda: collapse.mean(stack)
         if row.kind == "median":
-            return lambda: collapse.median(first(row.samples), row.samples)
-        return lambda: collapse.fuse(self._upscaler.fusion[row.kind], first(row.samples), row.samples)
+            return lambda: collapse.median_of(stack)
+        return lambda: collapse.fuse_stack(self._upscaler.fusion[row.kind], stack)
 
     def _scored(
         self,

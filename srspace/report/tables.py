@@ -106,7 +106,7 @@ def _notes(results: Results) -> list[str]:
     source = "LR made by MATLAB bicubic in 8 bits" if results.made_lr else "LR from files"
     notes = [
         f"{results.dataset}: {count} image{'s' if count != 1 else ''}, {results.scale}x, {source}; "
-        f"weights {results.weights}, seed {results.seed}",
+        f"weights {results.weights} in {results.precision} on {results.device}, seed {results.seed}",
         results.rules,
     ]
     if any(name.startswith("sample:") for name, _ in results.rows):
