@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 import torch
@@ -18,7 +19,8 @@ from srspace.devices import available_memory
 from srspace.errors import UsageError
 from srspace.models import Fusion
 
-_STRIP_BYTES = 256 * 2**20
+_STRIP_BYTES = 8 * 2**20
+_DEVICE_STRIPS = 32
 _FUSION_TILE = 512
 
 
@@ -93,14 +95,39 @@ def median(candidates: Iterable[Tensor], count: int) -> Tensor:
 
 
 def median_of(stack: Tensor) -> Tensor:
-    """Exact pixelwise median of ``(N, 3, H, W)``, sorted strip by strip."""
+    """Exact pixelwise median of ``(N, 3, H, W)``, strip by strip, by a sorting network over whole planes."""
     count, channels, height, width = stack.shape
-    rows = max(1, _STRIP_BYTES // max(1, 3 * stack[:, :, :1].nbytes))
+    strip = _STRIP_BYTES * (_DEVICE_STRIPS if stack.device.type != "cpu" else 1)
+    rows = max(1, strip // max(1, stack[:, :, :1].nbytes))
+    low, high = (count - 1) // 2, count // 2
+    network = _median_network(count)
     out = stack.new_empty(channels, height, width)
     for top in range(0, height, rows):
-        ordered = stack[:, :, top : top + rows].sort(0).values
-        out[:, top : top + rows] = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+        planes = list(stack[:, :, top : top + rows].unbind(0))
+        for i, j in network:
+            planes[i], planes[j] = torch.minimum(planes[i], planes[j]), torch.maximum(planes[i], planes[j])
+        out[:, top : top + rows] = planes[low] if low == high else (planes[low] + planes[high]) / 2
     return out
+
+
+@cache
+def _median_network(count: int) -> list[tuple[int, int]]:
+    """Comparators of Batcher's merge exchange (Knuth 5.2.2, algorithm M) that the middle depends on."""
+    comparators = []
+    top = 1 << max(0, (count - 1).bit_length() - 1)
+    p = top if count > 1 else 0
+    while p > 0:
+        q, r, d = top, 0, p
+        while d > 0:
+            comparators += [(i, i + d) for i in range(count - d) if i & p == r]
+            d, q, r = q - p, q >> 1, p
+        p >>= 1
+    needed, kept = {(count - 1) // 2, count // 2}, []
+    for pair in reversed(comparators):
+        if needed & set(pair):
+            needed |= set(pair)
+            kept.append(pair)
+    return kept[::-1]
 
 
 def fuse(network: Fusion, candidates: Iterable[Tensor], count: int) -> Tensor:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
 
 import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 128
+BLOCK = 256
 """Side of a block in LR pixels. A block's latents come from a generator of its own."""
+
+_THREADS = 16
 
 Shape = tuple[int, int, int]
 
@@ -55,64 +57,107 @@ class Latents:
 
     def request(self, draws: Sequence[Draw], rows: slice, columns: slice) -> PendingLatents:
         """Start drawing the latents of a part of the image, given in LR pixels."""
-        shapes = [
-            (len(draws), c, (rows.stop - rows.start) * f, (columns.stop - columns.start) * f)
-            for (c, _, _), f in zip(self.shapes, self.factors, strict=True)
-        ]
-        out = [torch.empty(shape, pin_memory=self.device.type == "cuda") for shape in shapes]
-        work = []
-        blocks = list(product(_blocks(rows), _blocks(columns)))
-        for k, draw in enumerate(draws):
-            for level, block in product(range(len(self.shapes)), blocks):
-                target = out[level][k].numpy()
-                work.append((level, draw, block, rows, columns, target))
-        if self.device.type != "cuda":
+        pinned = self.device.type == "cuda"
+        levels: list[list[list[Tensor]]] = []
+        work: list[_Fill] = []
+        for level, ((channels, _, _), f) in enumerate(zip(self.shapes, self.factors, strict=True)):
+            grid = []
+            for r in _blocks(rows):
+                line = []
+                for c in _blocks(columns):
+                    block = _Block(level, r, c, *self._sides(r, c), rows, columns, f)
+                    shape = (len(draws), channels, *block.kept_shape)
+                    part = torch.empty(shape, pin_memory=pinned)
+                    line.append(part)
+                    work += [_Fill(block, self._seed(draw, block), draw.temperature, part[k])
+                             for k, draw in enumerate(draws)]  # fmt: skip
+                grid.append(line)
+            levels.append(grid)
+        if not pinned:
             # Where the CPU does the decoding its threads are busy already.
-            for item in work:
-                self._fill(*item)
-            return PendingLatents(out, [], self.device)
-        return PendingLatents(out, [_pool().submit(self._fill, *item) for item in work], self.device)
+            for fill in work:
+                fill()
+            return PendingLatents(levels, [], self.device)
+        return PendingLatents(levels, [_pool().submit(fill) for fill in work], self.device)
 
-    def _fill(
-        self, level: int, draw: Draw, block: tuple[int, int], rows: slice, columns: slice, target: np.ndarray
+    def _sides(self, row: int, column: int) -> tuple[slice, slice]:
+        height, width = self.size
+        top, left = row * BLOCK, column * BLOCK
+        return slice(top, min(top + BLOCK, height)), slice(left, min(left + BLOCK, width))
+
+    def _seed(self, draw: Draw, block: _Block) -> int:
+        key = f"srspace/{self.seed}/{draw.index}/{draw.attempt}/{block.level}/{block.row}/{block.column}"
+        return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little") >> 1
+
+
+class _Block:
+    """A block of one level, and the part of it that is wanted."""
+
+    def __init__(
+        self, level: int, row: int, column: int, y: slice, x: slice, rows: slice, columns: slice, factor: int
     ) -> None:
-        """Draw one whole block and put what overlaps the part into ``target``."""
-        f, (height, width) = self.factors[level], self.size
-        top, left = block[0] * BLOCK, block[1] * BLOCK
-        bottom, right = min(top + BLOCK, height), min(left + BLOCK, width)
-        key = f"srspace/{self.seed}/{draw.index}/{draw.attempt}/{level}/{block[0]}/{block[1]}"
-        digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
-        shape = (self.shapes[level][0], (bottom - top) * f, (right - left) * f)
-        drawn = torch.randn(shape, generator=generator).numpy()
-        y0, y1 = max(top, rows.start), min(bottom, rows.stop)
-        x0, x1 = max(left, columns.start), min(right, columns.stop)
-        source = drawn[:, (y0 - top) * f : (y1 - top) * f, (x0 - left) * f : (x1 - left) * f]
-        place = (slice((y0 - rows.start) * f, (y1 - rows.start) * f),
-                 slice((x0 - columns.start) * f, (x1 - columns.start) * f))  # fmt: skip
+        self.level, self.row, self.column = level, row, column
+        self.shape = ((y.stop - y.start) * factor, (x.stop - x.start) * factor)
+        self.kept = tuple(
+            slice((max(whole.start, part.start) - whole.start) * factor,
+                  (min(whole.stop, part.stop) - whole.start) * factor)
+            for whole, part in ((y, rows), (x, columns))
+        )  # fmt: skip
+        self.kept_shape = tuple(part.stop - part.start for part in self.kept)
+
+
+@dataclass(frozen=True)
+class _Fill:
+    """Draws one block of one candidate into ``target`` ``(C, h, w)``; made to spend little time as Python."""
+
+    block: _Block
+    seed: int
+    temperature: float
+    target: Tensor
+
+    def __call__(self) -> None:
+        if not hasattr(_scratch, "generator"):
+            _scratch.generator = torch.Generator()
+        generator = _scratch.generator.manual_seed(self.seed)
+        if self.block.kept_shape == self.block.shape:
+            self.target.normal_(0.0, self.temperature, generator=generator)
+            return
+        shape = (self.target.shape[0], *self.block.shape)
+        if getattr(_scratch, "buffer", None) is None or _scratch.buffer.numel() < math.prod(shape):
+            _scratch.buffer = torch.empty(math.prod(shape))
+        whole = _scratch.buffer[: math.prod(shape)].normal_(0.0, self.temperature, generator=generator).view(shape)
         # numpy lets go of the interpreter lock and, unlike torch, starts no threads of its own.
-        np.multiply(source, np.float32(draw.temperature), out=target[:, place[0], place[1]])
+        np.copyto(self.target.numpy(), whole.numpy()[:, self.block.kept[0], self.block.kept[1]])
 
 
 class PendingLatents:
-    """Latents that are being drawn."""
+    """Latents that are being drawn: per level, rows of blocks."""
 
-    def __init__(self, latents: list[Tensor], futures: list[Future[None]], device: torch.device) -> None:
-        self._latents, self._futures, self._device = latents, futures, device
+    def __init__(self, levels: list[list[list[Tensor]]], futures: list[Future[None]], device: torch.device) -> None:
+        self._levels, self._futures, self._device = levels, futures, device
 
     def get(self) -> list[Tensor]:
         """Wait for the drawing; one ``(B, C, h, w)`` float32 tensor per level, on the device (copied alongside)."""
         for future in self._futures:
             future.result()
         if self._device.type != "cuda":
-            return [z.to(self._device) for z in self._latents]
+            return [_joined(grid, self._device) for grid in self._levels]
         here, side = torch.cuda.current_stream(self._device), _copy_stream(self._device)
         with torch.cuda.stream(side):
-            out = [z.to(self._device, non_blocking=True) for z in self._latents]
+            out = [_joined(grid, self._device) for grid in self._levels]
         here.wait_stream(side)
         for z in out:
             z.record_stream(here)
         return out
+
+
+def _joined(grid: list[list[Tensor]], device: torch.device) -> Tensor:
+    lines = [_concatenated([part.to(device, non_blocking=True) for part in line], 3) for line in grid]
+    return _concatenated(lines, 2)
+
+
+def _concatenated(parts: list[Tensor], axis: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, axis)
 
 
 def draw_latents(
@@ -136,6 +181,9 @@ def draw_latents(
     return [z[0] for z in pending.get()]
 
 
+_scratch = threading.local()
+
+
 def _blocks(part: slice) -> range:
     return range(part.start // BLOCK, math.ceil(part.stop / BLOCK))
 
@@ -148,4 +196,5 @@ def _copy_stream(device: torch.device) -> torch.cuda.Stream:
 @cache
 def _pool() -> ThreadPoolExecutor:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ThreadPoolExecutor(max_workers=min(32, count), thread_name_prefix="srspace-latents")
+    # One core is left to the thread that feeds the device.
+    return ThreadPoolExecutor(max_workers=max(1, min(_THREADS, count - 1)), thread_name_prefix="srspace-latents")

@@ -37,7 +37,8 @@ _RANGE = (-1.0, 2.0)
 _WORST_BLOCK = 0.12
 _BLOCK = 4
 _MEND = 16
-_SMALLEST_TILE_BYTES = 256 * 2**20
+_SMALLEST_TILE_BYTES = 160 * 2**20
+_WORKSPACE = 96 * 2**20
 
 
 @dataclass(frozen=True)
@@ -153,9 +154,17 @@ class Sampler:
         Returns:
             ``(3, H, W)`` float32 on the CPU, channels last in memory.
         """
-        out = torch.empty(self.height, self.width, 3).permute(2, 0, 1)
+        out: Tensor | None = None
         for tile, filled in self._tiles(lambda tile: sink(self.sampling.samples)):
+            if len(self.tiles) == 1:
+                # Sorted by pixel on the device, the result is only copied.
+                out = filled.result().permute(1, 2, 0).contiguous().cpu().permute(2, 0, 1)
+                continue
+            if out is None:
+                out = torch.empty(self.height, self.width, 3).permute(2, 0, 1)
             tile.put(filled.result(), out, self.scale)
+        if out is None:
+            raise ValueError("there is no tile")
         return out
 
     def regression(self) -> Tensor:
@@ -304,25 +313,22 @@ class Plan:
     @classmethod
     def make(cls, model: PreparedSRFlow, height: int, width: int, sampling: SamplingConfig, *, stacked: bool) -> Plan:
         """Plan an LR image of that size; arguments as of :class:`Sampler`."""
-        count, scale = sampling.samples, model.scale
-        shared, candidate = model.bytes_per_pixel()
-        image = 4 * 3 * scale**2
-        shared += (count + 2 if stacked else 2) * image
-        result = height * width * (image + 12)
-        budget = _budget(model.device, sampling.max_memory, result)
-        at_a_time = _PIXELS_AT_A_TIME.get(model.device.type, 65_536)
+        count = sampling.samples
+        conditions, transient, candidate = model.bytes_per_pixel()
+        image = 4 * 3 * model.scale**2
+        kept = conditions + image * (count + 1 if stacked else 2)
+        candidate += 3 * image
+        budget = _budget(model.device, sampling.max_memory, height * width * (image + 12))
+        wanted = _PIXELS_AT_A_TIME.get(model.device.type, 65_536)
 
         def chunk(pixels: int) -> int:
-            wanted = sampling.batch_size or max(1, round(at_a_time / pixels))
-            room = int((budget - pixels * shared) / (pixels * candidate))
-            return max(1, min(count, wanted, room))
+            room = int((budget / pixels - kept) / candidate)
+            return max(1, min(count, sampling.batch_size or max(1, round(wanted / pixels)), room))
 
         side = sampling.tile
         if side is None:
-            pixels = budget / (shared + candidate)
-            side = max(16, min(_LARGEST_TILE, int(math.sqrt(pixels)) - 2 * MARGIN))
-            if height * width <= min(pixels, _LARGEST_TILE**2):
-                side = 0
+            pixels = min(budget / (kept + max(transient, candidate)), _LARGEST_TILE**2)
+            side = 0 if height * width <= pixels else max(16, int(math.sqrt(pixels)) - 2 * MARGIN)
         tiles = plan_tiles(height, width, side)
         return cls(tiles, chunk(max(tile.pixels for tile in tiles)))
 
@@ -331,7 +337,7 @@ def _budget(device: torch.device, limit: int | None, result: int) -> float:
     """Bytes that a tile may take."""
     if limit is None:
         return available_memory(device) / 2
-    budget = limit - used_memory(device) - (result if device.type == "cpu" else 0)
+    budget = limit - used_memory(device) - (result if device.type == "cpu" else 0) - _WORKSPACE
     if budget < _SMALLEST_TILE_BYTES:
         raise ResourceError(
             f"a memory limit of {limit / 2**30:.2g} GiB is too small for this picture: "

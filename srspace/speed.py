@@ -51,6 +51,7 @@ class SpeedReport:
     Attributes:
         device: name of the device, with the number of threads on a CPU.
         first: the first run of all, with everything that is set up on first use.
+        kernels: what compiling the GPU's kernels took after that (0: there are none); runs go on meanwhile.
         seconds: median of the later runs of N candidates, with encoder, checks and mean.
         single: the same for one candidate.
         operations: multiply-adds of one run.
@@ -71,6 +72,7 @@ class SpeedReport:
     chunk: int
     tiles: int
     first: float
+    kernels: float
     seconds: float
     single: float
     operations: Operations
@@ -260,6 +262,8 @@ def measure(
         torch.cuda.reset_peak_memory_stats(device)
     say("first run")
     first = run(samples)
+    compiling = _timed(prepared.wait_for_kernels, device)
+    run(samples)
     say(f"{samples} candidates")
     seconds = statistics.median(run(samples) for _ in range(repeats))
     sampler = last[0]
@@ -276,7 +280,7 @@ def measure(
     return SpeedReport(
         model=name, device=_device_name(device), torch=torch.__version__, precision=str(dtype).removeprefix("torch."),
         height=sampler.height, width=sampler.width, samples=samples, chunk=sampler.chunk, tiles=len(sampler.tiles),
-        first=first, seconds=seconds, single=single,
+        first=first, kernels=compiling, seconds=seconds, single=single,
         operations=count_operations(model.encoder.config, model.flow.config, *lr.shape[1:]),
         peak=matrix_peak(device, dtype), memory=memory, redraws=len(sampler.redraws),
         naive=naive_seconds, naive_timed=timed,
@@ -300,7 +304,7 @@ def _naive_seconds(model: SRFlow, lr: Tensor, sampling: SamplingConfig, dtype: t
     return _timed(lambda: run(count), device)
 
 
-def _timed(work: Callable[[], None], device: torch.device) -> float:
+def _timed(work: Callable[[], object], device: torch.device) -> float:
     _wait(device)
     start = time.perf_counter()
     work()

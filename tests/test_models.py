@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from srspace.config import FlowConfig, FusionConfig, RRDBConfig
-from srspace.models import FusionNet, PreparedSRFlow, SetFusionNet, SRFlow
+from srspace.models import FusionNet, PreparedSRFlow, SetFusionNet, SRFlow, kernels
 from srspace.models.flow import (
     ActNorm2d,
     ConditionalAffineCoupling,
@@ -148,17 +148,23 @@ def test_fused_inverses_follow_the_weights():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_kernels_equal_the_eager_path():
+def test_kernels_equal_the_eager_path(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(kernels, "WORTHWHILE", 0)
     model = random_model(RRDBConfig(nb=2), FlowConfig(steps=2, stack_blocks=(0, 1))).cuda()
     prepared = PreparedSRFlow(model, torch.bfloat16)
-    conditions = prepared.conditions(torch.rand(1, 3, 13, 11).cuda())
+    lr = torch.rand(1, 3, 13, 11).cuda()
     latents = [torch.randn(3, *s).cuda() for s in model.flow.latent_shapes(52, 44)]
-    steps = [step for level in prepared.decoder.levels for step in level.steps]
-    if not all(step.fused for step in steps):
+    if not prepared.wait_for_kernels():
         pytest.skip("Triton is not here")
+    conditions, features = prepared.conditions(lr), prepared.features(lr, fused=True)
+    assert all(step.fused for level in conditions for step in level)
     fused = prepared.decode(latents, conditions)
-    for step in steps:
-        step.fused = False
+    monkeypatch.setattr(kernels, "WORTHWHILE", 10**9)
+    eager = prepared.features(lr)
+    assert (features.last - eager.last).abs().max() < 0.01 * eager.last.abs().max()
+    assert (features.stacked - eager.stacked).abs().max() < 0.01 * eager.stacked.abs().max()
+    conditions = prepared.conditions(lr)
+    assert not any(step.fused for level in conditions for step in level)
     # The opening actnorm shrinks by exp(5), so the bound is a tenth of a unit of the flow's state.
     assert (prepared.decode(latents, conditions) - fused).abs().max() < 1e-3
 

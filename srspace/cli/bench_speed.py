@@ -86,7 +86,7 @@ def table(report: SpeedReport) -> str:
         ("picture", f"{report.width}x{report.height} out, {count} candidates, {report.chunk} at a time"),
         ("tiles", str(report.tiles)),
         ("time", f"{report.seconds:.3f} s ({rates})"),
-        ("first run", f"{report.first:.3f} s"),
+        ("first run", f"{report.first:.3f} s, {report.kernels:.1f} s of compiling beside it"),
         ("one candidate", single),
         ("peak memory", f"{report.memory / 2**30:.2f} GiB"),
         ("multiply-adds", f"{_tera(operations.total(count))} T: {parts}"),

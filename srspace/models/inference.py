@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from srspace.models import kernels
 from srspace.models.flow import FlowDecoder, StepCondition
-from srspace.models.rrdb import RRDBFeatures, RRDBNet
+from srspace.models.rrdb import RRDBFeatures
 from srspace.models.srflow import SRFlow
+from srspace.models.trunk import FusedTrunk
 
 Conditions = tuple[tuple[StepCondition, ...], ...]
 
@@ -33,42 +35,86 @@ class PreparedSRFlow:
         self.config, self.nf = model.flow.config, model.encoder.config.nf
         self.latent_shapes = model.flow.latent_shapes
         self._original = model.encoder
-        self.encoder = _prepared_encoder(model.encoder, _encoder_dtype(self.dtype, self.device))
+        self._kernels: kernels.WarmUp | None = None
+        self._prepare_encoder(_encoder_dtype(self.dtype, self.device))
         self.decoder = FlowDecoder(model.flow, self.dtype)
 
-    def bytes_per_pixel(self) -> tuple[int, int]:
-        """Memory that one LR pixel takes at the peak: once for what is shared, and per candidate decoded at a time."""
+    def _prepare_encoder(self, dtype: torch.dtype) -> None:
+        self.encoder = copy.deepcopy(self._original).to(dtype).eval().requires_grad_(False)
+        if self.device.type in ("cpu", "cuda"):
+            self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.trunk = FusedTrunk(self.encoder) if FusedTrunk.fits(self.encoder) else None
+
+    def bytes_per_pixel(self) -> tuple[int, int, int]:
+        """Memory that one LR pixel takes: conditions, what computing them takes beside, and each candidate decoded.
+
+        The second and the third are never held at the same time.
+        """
         size, config = self.dtype.itemsize, self.config
         hidden, nf, levels = config.hidden_channels, self.nf, config.levels
-        kept_conditions = transient = state = wide = 0
+        condition_channels = nf * (1 + len(config.stack_blocks))
+        fused = kernels.available(self.device) and size == 2
+        conditions = transient = candidate = 0
         channels = 3
         for level in range(levels):
             area = 4 ** (levels - 1 - level)
             channels *= 4
-            kept_conditions += area * config.steps * (8 * channels + hidden * size)
-            condition_channels = nf * (1 + len(config.stack_blocks))
-            transient = max(transient, area * size * (2 * condition_channels + 2 * config.steps * hidden))
-            state = max(state, area * 4 * 5 * channels)
-            wide = max(wide, area * size * 3 * hidden)
+            conditions += area * config.steps * (8 * channels + hidden * size)
+            wide = max(2 * condition_channels - nf, condition_channels + (config.steps + 3) * hidden)
+            transient = max(transient, area * size * wide)
+            # Without the kernels another wide map and more copies of the state are about.
+            state = 4 * channels * (2 if fused else 4)
+            candidate = max(candidate, area * (size * hidden * (2 if fused else 3) + state))
             channels //= 2
-        encoder = size * (8 * nf + nf * (len(config.stack_blocks) + 2 ** (levels - 1)))
-        latents_and_image = 2 * 4 * 3 * 4**levels + 2 * 4 * 3 * self.scale**2
-        return kept_conditions + max(transient, encoder), wide + state + latents_and_image
+        width = self.encoder.dtype.itemsize * nf
+        encoder = width * (12 + len(config.stack_blocks) + 2 * 4 ** (levels - 1))
+        latents = 4 * 3 * 4**levels
+        return conditions, max(transient, encoder), candidate + latents
+
+    def wait_for_kernels(self) -> bool:
+        """Have the GPU kernels compiled now, if there are any; returns whether they are in use from here on."""
+        if not (self.decoder.fused or self.trunk):
+            return False
+        return self._start_kernels().wait()
+
+    def _start_kernels(self) -> kernels.WarmUp:
+        if self._kernels is None:
+            self._kernels = kernels.WarmUp(self.device, self._warm_up)
+        return self._kernels
+
+    def _warm_up(self) -> Iterator[None]:
+        if self.trunk is not None:
+            yield from self.trunk.warm_up()
+        yield from self.decoder.warm_up()
+
+    def _fused(self, lr: Tensor) -> bool:
+        """Whether to use the kernels for ``lr``; the first image that is large enough starts their compiling."""
+        if not (self.decoder.fused or self.trunk) or lr.shape[2] * lr.shape[3] < kernels.WORTHWHILE:
+            return False
+        return self._start_kernels().done
 
     @torch.no_grad()
-    def features(self, lr: Tensor) -> RRDBFeatures:
-        """The encoder's features of ``(1, 3, h, w)``."""
-        features = self.encoder.encode(lr, self.config.stack_blocks, self.config.levels - 1)
+    def features(self, lr: Tensor, *, fused: bool = False) -> RRDBFeatures:
+        """The encoder's features of ``(1, 3, h, w)``.
+
+        Args:
+            lr: in [0, 1].
+            fused: use the kernels, where there are any.
+        """
+        config = self.config
+        features = self.encoder.encode(lr, config.stack_blocks, config.levels - 1, self.trunk if fused else None)
         if self.encoder.dtype == torch.float16 and not torch.isfinite(features.last).all():
-            self.encoder = _prepared_encoder(self._original, torch.float32)
+            self._prepare_encoder(torch.float32)
             return self.features(lr)
         return features
 
     @torch.no_grad()
     def conditions(self, lr: Tensor) -> Conditions:
         """What all candidates of ``lr`` ``(1, 3, h, w)`` share."""
-        features = self.features(lr)
-        return self.decoder.conditions((*reversed(features.upsampled), features.last), features.stacked)
+        fused = self._fused(lr)
+        features = self.features(lr, fused=fused)
+        maps = (*reversed(features.upsampled), features.last)
+        return self.decoder.conditions(maps, features.stacked, fused=fused)
 
     @torch.no_grad()
     def decode(self, latents: Sequence[Tensor], conditions: Conditions) -> Tensor:
@@ -78,7 +124,7 @@ class PreparedSRFlow:
     @torch.no_grad()
     def regression(self, lr: Tensor) -> Tensor:
         """The encoder's own super-resolution of ``(1, 3, h, w)``, float32, unclamped."""
-        out: Tensor = self.encoder.head(self.features(lr))
+        out: Tensor = self.encoder.head(self.features(lr, fused=self._fused(lr)))
         return out
 
 
@@ -86,10 +132,3 @@ def _encoder_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
     if dtype == torch.bfloat16:
         return torch.float16 if device.type == "cuda" else torch.float32
     return dtype
-
-
-def _prepared_encoder(encoder: RRDBNet, dtype: torch.dtype) -> RRDBNet:
-    out = copy.deepcopy(encoder).to(dtype).eval().requires_grad_(False)
-    if out.conv_first.weight.device.type in ("cpu", "cuda"):
-        out.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return out

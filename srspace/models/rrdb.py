@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from srspace.config import RRDBConfig
+
+Trunk = Callable[[Tensor, tuple[int, ...]], tuple[Tensor, list[Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,16 @@ class RRDBNet(nn.Module):
     def dtype(self) -> torch.dtype:
         return self.conv_first.weight.dtype
 
-    def encode(self, lr: Tensor, stack_blocks: tuple[int, ...] = (), doublings: int = 0) -> RRDBFeatures:
+    def encode(
+        self, lr: Tensor, stack_blocks: tuple[int, ...] = (), doublings: int = 0, trunk: Trunk | None = None
+    ) -> RRDBFeatures:
         """Features of ``lr``.
 
         Args:
             lr: ``(B, 3, h, w)`` in [0, 1].
             stack_blocks: trunk blocks (0-based) whose outputs are returned.
             doublings: how many upsampled maps to compute: 1 gives 2x, 2 gives 2x and 4x.
+            trunk: a stand-in for this network's own trunk.
 
         Raises:
             ValueError: a block or a doubling is asked for that this network does not have.
@@ -99,11 +105,7 @@ class RRDBNet(nn.Module):
         if doublings > self.doublings:
             raise ValueError(f"a {self.config.scale}x encoder has {self.doublings} doublings, not {doublings}")
         first = self.conv_first(lr.to(self.dtype))
-        x, outputs = first, []
-        for i, block in enumerate(self.RRDB_trunk):
-            x = block(x)
-            if i in stack_blocks:
-                outputs.append(x)
+        x, outputs = (trunk or self._trunk)(first, stack_blocks)
         last = self.trunk_conv(x) + (first if self.config.skip == "first" else x)
         stacked = torch.cat(outputs, 1) if outputs else x[:, :0]
         return RRDBFeatures(last, stacked, self._upsampled(last, (), doublings))
@@ -117,6 +119,14 @@ class RRDBNet(nn.Module):
     def forward(self, lr: Tensor) -> Tensor:
         """Super-resolve ``lr`` ``(B, 3, h, w)`` to ``(B, 3, scale * h, scale * w)``."""
         return self.head(self.encode(lr))
+
+    def _trunk(self, x: Tensor, stack_blocks: tuple[int, ...]) -> tuple[Tensor, list[Tensor]]:
+        outputs = []
+        for i, block in enumerate(self.RRDB_trunk):
+            x = block(x)
+            if i in stack_blocks:
+                outputs.append(x)
+        return x, outputs
 
     def _upsampled(self, last: Tensor, known: tuple[Tensor, ...], doublings: int) -> tuple[Tensor, ...]:
         maps = list(known)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from srspace.models import kernels
 from srspace.models.convolution import Convolution, from_module
-from srspace.models.flow import kernels
 from srspace.models.flow.coupling import ConditionalAffineCoupling, ScaledConv2d, Subnet
 from srspace.models.flow.flow import ConditionalFlow, FlowLevel
 from srspace.models.flow.step import inverse_linear
@@ -26,11 +26,13 @@ class StepCondition(NamedTuple):
         hidden: the condition's part of the affine subnet's first convolution, ``(1, hidden, H, W)``.
         gain: ``(1, C, H, W)`` float32.
         offset: ``(1, C, H, W)`` float32.
+        fused: whether the step's kernels are to be used.
     """
 
     hidden: Tensor
     gain: Tensor
     offset: Tensor
+    fused: bool
 
 
 class StepDecoder:
@@ -65,42 +67,55 @@ class StepDecoder:
         channels = self.kept + changed
         pad, out = kernels.padded(max(self.kept, changed)), kernels.padded(channels)
         self.first_rows = kernels.pack_first(first.to(self.first.weight.dtype))
-        # Both halves of the state are padded to one width, so the last convolution's weights are as well.
-        grown = F.pad(weight.unflatten(0, (2, changed)), (0, 0, 0, 0, 0, 0, 0, pad - changed))
-        self.last_taps = (kernels.pack_last(grown[0]), kernels.pack_last(grown[1]))
-        self.last_bias = F.pad(_given(bias).float().unflatten(0, (2, changed)), (0, pad - changed)).contiguous()
+        # Both halves of the state are padded to one width, so the last convolution's outputs are as well.
+        turns = F.pad(weight.unflatten(0, (2, changed)), (0, 0, 0, 0, 0, 0, 0, pad - changed)).transpose(0, 1)
+        self.last_taps = kernels.pack_last(turns.flatten(0, 1))
+        turns = F.pad(_given(bias).float().unflatten(0, (2, changed)), (0, pad - changed)).t()
+        self.last_bias = turns.flatten().contiguous()
         mix = self.matrix.new_zeros(2, pad, out)
         mix[0, : self.kept, :channels] = self.matrix[:, : self.kept].t()
         mix[1, :changed, :channels] = self.matrix[:, self.kept :].t()
         self.mix = mix
 
-    def condition(self, features: Tensor, hidden: Tensor) -> StepCondition:
+    def condition(self, features: Tensor, hidden: Tensor, *, fused: bool) -> StepCondition:
         """Finish the shared part.
 
         Args:
             features: output of the injector subnet's first layer, ``(1, hidden, H, W)``.
             hidden: the condition's part of the affine subnet's first convolution.
+            fused: use the kernels, if this step has them.
         """
         for layer in self.features:
             features = layer(features)
         shift, logit = self.features_last(features).float().chunk(2, 1)
         gain = (torch.sigmoid(logit) + self.eps).reciprocal_()
         offset = self.bias[:, None] - self.matrix @ shift.flatten(2)
-        memory_format = torch.channels_last if hidden.device.type in ("cpu", "cuda") else torch.contiguous_format
-        return StepCondition(
-            hidden.contiguous(memory_format=memory_format), gain.contiguous(), offset.reshape(gain.shape)
-        )
+        return StepCondition(hidden, gain.contiguous(), offset.reshape(gain.shape), self.fused and fused)
+
+    def warm_up(self) -> Iterator[None]:
+        """Run every kernel once; yields after each."""
+        channels, width = self.matrix.shape[0], self.first.weight.shape[0]
+        y = self.matrix.new_zeros(1, channels, 8, 8)
+        hidden = torch.zeros_like(y[:, :1]).to(self.first.weight.dtype).repeat(1, width, 1, 1)
+        hidden = hidden.contiguous(memory_format=self.first.layout)
+        x = kernels.first_layer(y, self.first_rows, hidden)
+        yield
+        self._last_layer(x, y, StepCondition(hidden, y, y, fused=True), out=torch.empty_like(y))
+        yield
+
+    def _last_layer(self, x: Tensor, y: Tensor, condition: StepCondition, out: Tensor) -> Tensor:
+        return kernels.last_layer(
+            x, y, self.last_taps, self.last_bias, condition.gain, condition.offset, self.mix,
+            kept=self.kept, eps=self.eps, out=out,
+        )  # fmt: skip
 
     def __call__(self, y: Tensor, condition: StepCondition, *, in_place: bool) -> Tensor:
         """Decode ``(B, C, H, W)`` float32, contiguous; ``in_place`` allows to reuse its memory."""
-        if self.fused:
+        if condition.fused:
             x = kernels.first_layer(y, self.first_rows, condition.hidden)
             for layer in self.hidden:
                 x = layer(x)
-            return kernels.last_layer(
-                x, y, self.last_taps, self.last_bias, condition.gain, condition.offset, self.mix,
-                kept=self.kept, eps=self.eps, out=y if in_place else torch.empty_like(y),
-            )  # fmt: skip
+            return self._last_layer(x, y, condition, out=y if in_place else torch.empty_like(y))
         x = self.first(y[:, : self.kept])
         x = F.relu_(x.add_(condition.hidden))
         for layer in self.hidden:
@@ -138,11 +153,12 @@ class LevelDecoder:
         )  # fmt: skip
         self.prior = None if self.split is None else _last_of(self.split.conv, dtype, logit_bias=0.0)
 
-    def conditions(self, condition: Tensor) -> tuple[StepCondition, ...]:
+    def conditions(self, condition: Tensor, *, fused: bool) -> tuple[StepCondition, ...]:
         """What all candidates share, from ``(1, condition_channels, H, W)``."""
-        count = len(self.steps)
-        features, hidden = self.features(condition).chunk(count, 1), self.hidden(condition).chunk(count, 1)
-        return tuple(s.condition(f, h) for s, f, h in zip(self.steps, features, hidden, strict=True))
+        count, layout = len(self.steps), self.hidden.layout
+        hidden = [part.contiguous(memory_format=layout) for part in self.hidden(condition).chunk(count, 1)]
+        features = self.features(condition).chunk(count, 1)
+        return tuple(s.condition(f, h, fused=fused) for s, f, h in zip(self.steps, features, hidden, strict=True))
 
     def __call__(self, y: Tensor, latent: Tensor | None, conditions: Sequence[StepCondition]) -> Tensor:
         owned = False
@@ -169,14 +185,29 @@ class FlowDecoder:
         self.dtype = dtype
         with torch.no_grad():
             self.levels = [LevelDecoder(level, dtype) for level in flow.levels]  # type: ignore[arg-type]
+        self.fused = any(step.fused for level in self.levels for step in level.steps)
 
-    def conditions(self, maps: Sequence[Tensor], stacked: Tensor) -> tuple[tuple[StepCondition, ...], ...]:
-        """What all candidates of one image share; arguments as of :meth:`ConditionalFlow.conditions`, batch 1."""
+    def warm_up(self) -> Iterator[None]:
+        """Run every kernel once; yields after each."""
+        for level in self.levels:
+            if level.steps[0].fused:
+                yield from level.steps[0].warm_up()
+
+    def conditions(
+        self, maps: Sequence[Tensor], stacked: Tensor, *, fused: bool
+    ) -> tuple[tuple[StepCondition, ...], ...]:
+        """What all candidates of one image share.
+
+        Args:
+            maps: as of :meth:`ConditionalFlow.conditions`, of batch 1.
+            stacked: likewise.
+            fused: use the kernels, where a step has them.
+        """
         out = []
         stacked = stacked.to(self.dtype)
         for level, features in zip(self.levels, maps, strict=True):
             resized = F.interpolate(stacked, size=features.shape[-2:], mode="nearest")
-            out.append(level.conditions(torch.cat((features.to(resized.dtype), resized), 1)))
+            out.append(level.conditions(torch.cat((features.to(resized.dtype), resized), 1), fused=fused))
         return tuple(out)
 
     def __call__(self, latents: Sequence[Tensor], conditions: Sequence[Sequence[StepCondition]]) -> Tensor:

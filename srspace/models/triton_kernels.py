@@ -1,4 +1,4 @@
-"""The Triton programs behind :mod:`srspace.models.flow.kernels`; importing this needs Triton."""
+"""The Triton programs behind :mod:`srspace.models.kernels`; importing this needs Triton."""
 
 # mypy: ignore-errors
 
@@ -35,29 +35,40 @@ def first_layer(
 
 
 @triton.jit(do_not_specialize=["height", "width"])
-def hidden_layer(x, weight, bias, out, height, width, HIDDEN: tl.constexpr, PIXELS: tl.constexpr):
+def dense_layer(
+    x, weight, bias, out, inner, outer, height, width,
+    ACROSS: tl.constexpr, IN: tl.constexpr, OUT: tl.constexpr, STEP: tl.constexpr, RESIDUALS: tl.constexpr,
+    PIXELS: tl.constexpr,
+):  # fmt: skip
     p = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
-    b = tl.program_id(1).to(tl.int64)
-    pixels = height * width
     row, col = p // width, p % width
-    n = tl.arange(0, HIDDEN)
-    acc = tl.zeros((PIXELS, HIDDEN), tl.float32)
-    here = x + (b * pixels + p)[:, None] * HIDDEN + n[None, :]
-    for tap in range(9):
+    k, n = tl.arange(0, STEP), tl.arange(0, OUT)
+    acc = tl.zeros((PIXELS, OUT), tl.float32)
+    parts: tl.constexpr = IN // STEP
+    for i in range(9 * parts):
+        tap, start = i // parts, (i % parts) * STEP
         dy, dx = tap // 3 - 1, tap % 3 - 1
         r, c = row + dy, col + dx
         inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
-        a = tl.load(here + (dy * width + dx) * HIDDEN, mask=inside[:, None], other=0.0)
-        w = tl.load(weight + tap * HIDDEN * HIDDEN + n[:, None] * HIDDEN + n[None, :])
+        at = (p + dy * width + dx)[:, None] * ACROSS + start + k[None, :]
+        a = tl.load(x + at, mask=inside[:, None], other=0.0)
+        w = tl.load(weight + (tap * IN + start + k)[:, None] * OUT + n[None, :])
         acc = tl.dot(a, w, acc)
-    acc = tl.maximum(acc + tl.load(bias + n)[None, :], 0.0)
-    at = (b * pixels + p)[:, None] * HIDDEN + n[None, :]
-    tl.store(out + at, acc.to(out.dtype.element_ty), mask=(p < pixels)[:, None])
+    acc += tl.load(bias + n)[None, :]
+    there = (p < height * width)[:, None]
+    at = p[:, None] * ACROSS + n[None, :]
+    if RESIDUALS == 0:
+        acc = tl.where(acc > 0, acc, 0.2 * acc)
+    else:
+        acc = tl.load(inner + at, mask=there, other=0.0).to(tl.float32) + 0.2 * acc
+        if RESIDUALS == 2:
+            acc = tl.load(outer + at, mask=there, other=0.0).to(tl.float32) + 0.2 * acc
+    tl.store(out + at, acc.to(out.dtype.element_ty), mask=there)
 
 
 @triton.jit(do_not_specialize=["height", "width"])
 def last_layer(
-    x, state, shift_weight, logit_weight, bias, gain, offset, mix, out, height, width, eps,
+    x, state, weight, bias, gain, offset, mix, out, height, width, eps,
     KEPT: tl.constexpr, CHANNELS: tl.constexpr, HIDDEN: tl.constexpr, PAD: tl.constexpr, OUT: tl.constexpr,
     PIXELS: tl.constexpr,
 ):  # fmt: skip
@@ -66,19 +77,18 @@ def last_layer(
     pixels = height * width
     row, col = p // width, p % width
     n, j, o = tl.arange(0, HIDDEN), tl.arange(0, PAD), tl.arange(0, OUT)
-    shift = tl.zeros((PIXELS, PAD), tl.float32)
-    logit = tl.zeros((PIXELS, PAD), tl.float32)
+    both = tl.arange(0, 2 * PAD)
+    acc = tl.zeros((PIXELS, 2 * PAD), tl.float32)
     here = x + (b * pixels + p)[:, None] * HIDDEN + n[None, :]
     for tap in range(9):
         dy, dx = tap // 3 - 1, tap % 3 - 1
         r, c = row + dy, col + dx
         inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
         a = tl.load(here + (dy * width + dx) * HIDDEN, mask=inside[:, None], other=0.0)
-        at = tap * HIDDEN * PAD + n[:, None] * PAD + j[None, :]
-        shift = tl.dot(a, tl.load(shift_weight + at), shift)
-        logit = tl.dot(a, tl.load(logit_weight + at), logit)
-    shift += tl.load(bias + j)[None, :]
-    logit += tl.load(bias + PAD + j)[None, :]
+        w = tl.load(weight + (tap * HIDDEN + n[:, None]) * (2 * PAD) + both[None, :])
+        acc = tl.dot(a, w, acc)
+    acc += tl.load(bias + both)[None, :]
+    shift, logit = tl.split(tl.reshape(acc, (PIXELS, PAD, 2)))
     scale = 1.0 / (1.0 + tl.exp(-logit)) + eps
     there = (p < pixels)[:, None]
     state += b * CHANNELS * pixels
