@@ -23,6 +23,7 @@ _EXPORTS = {
     "TrainConfig": "srspace.config",
     "Upscaler": "srspace.upscaler",
     "imresize": "srspace.resize",
+    "load_encoder": "srspace.checkpoints",
     "load_flow": "srspace.checkpoints",
     "load_fusion": "srspace.checkpoints",
     "read_picture": "srspace.images",
@@ -33,7 +34,7 @@ _EXPORTS = {
 __all__ = ["__version__", *sorted(_EXPORTS)]
 
 if TYPE_CHECKING:
-    from srspace.checkpoints import load_flow, load_fusion
+    from srspace.checkpoints import load_encoder, load_flow, load_fusion
     from srspace.config import (
         DEFAULT_WEIGHTS,
         MODES,

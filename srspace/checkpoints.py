@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
-from zipfile import BadZipFile
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from srspace.errors import CheckpointError, OutputError
-from srspace.files import atomic_path, write_bytes
+from srspace.files import remove_leftovers, write_bytes
 from srspace.layouts import infer_published
-from srspace.models import FusionNet, RRDBNet, SRFlow, build
+from srspace.models import Fusion, RRDBNet, SRFlow, build
 
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
-KINDS: dict[str, type[nn.Module]] = {"flow": SRFlow, "encoder": RRDBNet, "fusion": FusionNet}
+KINDS: dict[str, type[nn.Module]] = {"flow": SRFlow, "encoder": RRDBNet, "fusion": Fusion}
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -99,7 +97,8 @@ def load_flow(path: Path | str) -> SRFlow:
         path: folder with ``model.safetensors`` and ``config.json``, as ``srspace weights convert`` writes it.
 
     Returns:
-        The model in float32 on the CPU, with ``encode(hr, lr)`` and ``decode(lr, latents)``.
+        The model in float32 on the CPU, with ``encode(hr, lr)`` and ``decode(lr, latents)``; its ``encoder(lr)`` is
+        the encoder's own super-resolution (the regression head), unclamped.
 
     Raises:
         CheckpointError: the folder is not a usable flow.
@@ -107,13 +106,13 @@ def load_flow(path: Path | str) -> SRFlow:
     return _load_as(path, SRFlow)
 
 
-def load_fusion(path: Path | str) -> FusionNet:
+def load_fusion(path: Path | str) -> Fusion:
     """Load a fusion network from a model folder.
 
     Raises:
         CheckpointError: the folder is not a usable fusion network.
     """
-    return _load_as(path, FusionNet)
+    return _load_as(path, Fusion)
 
 
 def load_encoder(path: Path | str) -> RRDBNet:
@@ -127,7 +126,7 @@ def load_encoder(path: Path | str) -> RRDBNet:
         return network.encoder
     if isinstance(network, RRDBNet):
         return network
-    raise CheckpointError(f"{path} holds a {read_config(Path(path))['kind']}, not an encoder.")
+    raise CheckpointError(f"{path} holds weights of the kind {read_config(Path(path))['kind']}, not encoder or flow.")
 
 
 def save_model(
@@ -137,7 +136,7 @@ def save_model(
 
     Args:
         folder: where to write.
-        network: an SRFlow, RRDBNet or FusionNet.
+        network: an SRFlow, RRDBNet or Fusion.
         extra: further entries of ``config.json`` (licence, source, ...).
         dtype: type to store the weights in (None: as they are).
 
@@ -149,8 +148,8 @@ def save_model(
     """
     config = describe(network) | dict(extra or {})
     state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
-    with atomic_path(folder / MODEL_FILE) as temporary:
-        save_file(state, temporary, metadata={"format": "pt"})
+    remove_leftovers(folder)
+    write_bytes(folder / MODEL_FILE, save(state, metadata={"format": "pt"}))
     write_bytes(folder / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
     return config
 
@@ -166,7 +165,7 @@ def describe(network: nn.Module) -> dict[str, Any]:
         }
     if isinstance(network, RRDBNet):
         return {"kind": "encoder", "scale": network.config.scale, "encoder": network.config.to_dict()}
-    if isinstance(network, FusionNet):
+    if isinstance(network, Fusion):
         return {"kind": "fusion", "fusion": network.config.to_dict()}
     raise ValueError(f"{type(network).__name__} is not a network of srspace")
 
@@ -206,18 +205,23 @@ def _load_as(path: Path | str, kind: type[Model]) -> Model:
     network = load_model(path)
     if not isinstance(network, kind):
         wanted = next(name for name, cls in KINDS.items() if cls is kind)
-        raise CheckpointError(f"{path} holds a {read_config(Path(path))['kind']}, not a {wanted}.")
+        raise CheckpointError(f"{path} holds weights of the kind {read_config(Path(path))['kind']}, not {wanted}.")
     return network
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise CheckpointError(f"{path} does not exist.")
+        raise CheckpointError(f"{path} {'is not a file' if path.exists() else 'does not exist'}.")
+    content: Any
     try:
         if path.suffix == ".safetensors":
-            return {k: v.float() for k, v in load_file(path).items()}
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, BadZipFile, RuntimeError, EOFError, ValueError, KeyError) as error:
+            content = load_file(path)
+        else:
+            with warnings.catch_warnings(action="ignore"):
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except Exception as error:  # damaged pickles raise anything; those that would run code, UnpicklingError
         raise CheckpointError(f"{path} is not a checkpoint that can be read safely.") from error
     for wrapper in ("params_ema", "params", "state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from srspace.devices import available_memory
 from srspace.errors import UsageError
-from srspace.models import FusionNet
+from srspace.models import Fusion
 
 _STRIP_BYTES = 8 * 2**20
 _DEVICE_STRIPS = 32
@@ -130,7 +130,7 @@ def _median_network(count: int) -> list[tuple[int, int]]:
     return kept[::-1]
 
 
-def fuse(network: FusionNet, candidates: Iterable[Tensor], count: int) -> Tensor:
+def fuse(network: Fusion, candidates: Iterable[Tensor], count: int) -> Tensor:
     """Merge candidates with a fusion network.
 
     Args:
@@ -155,7 +155,7 @@ def fuse(network: FusionNet, candidates: Iterable[Tensor], count: int) -> Tensor
 
 
 @torch.no_grad()
-def fuse_stack(network: FusionNet, stack: Tensor) -> Tensor:
+def fuse_stack(network: Fusion, stack: Tensor) -> Tensor:
     """Merge ``(N, 3, H, W)`` in overlapping tiles, on the network's device; ``(3, H, W)`` in [0, 1] on the stack's.
 
     Raises:

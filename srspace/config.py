@@ -97,20 +97,25 @@ class FlowConfig(_Config):
 
 @dataclass(frozen=True)
 class FusionConfig(_Config):
-    """Sizes of the fusion network: a stack of candidates in, one picture out.
+    """Sizes of a fusion network: candidates in, one picture out.
 
     Attributes:
-        residual: add the mean of the stack to the output, so that training starts at the ensemble mean.
+        samples: candidates in a stack (the paper's network); None for the network that takes any number.
+        channels: width of the residual blocks.
+        blocks: number of residual blocks.
+        residual: add the mean of the candidates to the output, so that training starts at the ensemble mean.
+        embedding: width of what is computed of each candidate (only where any number is taken).
     """
 
-    samples: int = 10
+    samples: int | None = 10
     channels: int = 64
     blocks: int = 2
     residual: bool = True
+    embedding: int = 32
 
     def __post_init__(self) -> None:
-        if min(self.samples, self.channels) < 1 or self.blocks < 0:
-            raise ValueError("samples and channels must be positive")
+        if min(self.samples or 1, self.channels, self.embedding) < 1 or self.samples == 0 or self.blocks < 0:
+            raise ValueError("samples, channels and embedding must be positive")
 
 
 @dataclass(frozen=True)

@@ -1,42 +1,52 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, and clearing away what killed runs left."""
 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from srspace.errors import OutputError
+
+# Windows has no such locks; there an open file cannot be removed, which serves as well.
+fcntl: Any = import_module("fcntl") if os.name == "posix" else None
+
+_SUFFIX = ".srspace.part"
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it onto ``path`` when the block ends without an error.
 
-    The temporary name starts with a dot and ends in ``.part``, so that no glob for pictures finds it.
+    The temporary name starts with a dot and ends in ``.srspace.part``, so that no glob for pictures finds it. The
+    file stays locked while it is written: :func:`remove_leftovers` tells by that whether its writer lives. A link at
+    ``path`` is followed.
 
     Raises:
-        OutputError: the folder cannot be made or written to.
+        OutputError: the folder cannot be made or written to, or ``path`` is something other than a file.
     """
     path = Path(path)
+    final = _final(path)
+    with _as_output_error(path):
+        handle, temporary = _locked_temporary(final)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+        with _as_output_error(path):
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            if fcntl is None:
+                os.close(handle)
+                handle = -1
+            temporary.replace(final)
     finally:
         with suppress(OSError):
             temporary.unlink()
+        if handle >= 0:
+            os.close(handle)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -45,8 +55,93 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def check_writable(path: Path) -> None:
+    """Find out before the work whether :func:`write_bytes` can succeed; makes the folder, leaves no file.
+
+    Raises:
+        OutputError: the folder cannot be made or written to, or ``path`` is something other than a file.
+    """
+    path = Path(path)
+    final = _final(path)
+    with _as_output_error(path):
+        handle, temporary = _locked_temporary(final)
+        os.close(handle)
+        temporary.unlink()
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Remove temporary files in ``folder`` whose writer was killed; those still being written stay.
+
+    Returns:
+        What was removed.
+    """
+    removed = []
+    with suppress(OSError):
+        for path in folder.glob(f".*{_SUFFIX}"):
+            with suppress(OSError):
+                if _abandoned(path):
+                    path.unlink()
+                    removed.append(path)
+    return removed
+
+
+def _final(path: Path) -> Path:
+    """Where a rename must go so that links stay links.
+
+    Raises:
+        OutputError: there is something other than a file.
+    """
+    with _as_output_error(path):
+        try:
+            mode = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return path.resolve() if path.is_symlink() else path
+        if stat.S_ISDIR(mode):
+            raise OutputError(f"{path} cannot be written: a folder is in its place.")
+        if not stat.S_ISREG(mode):
+            raise OutputError(f"{path} cannot be written: it is not a regular file (for a pipe, use -o -).")
+        return path.resolve() if path.is_symlink() else path
+
+
+def _locked_temporary(path: Path) -> tuple[int, Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=_SUFFIX, dir=path.parent)
+        if fcntl is not None:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        if fcntl is None or os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        os.close(handle)  # taken for a leftover before it was locked
+
+
+def _abandoned(path: Path) -> bool:
+    if fcntl is None:
+        return True
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return False
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(handle)
+    return True
+
+
+@contextmanager
+def _as_output_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(f"{path} cannot be written: a file stands where its folder should be.") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, in some versions of Python
+        raise OutputError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
 
 
 def _umask() -> int:

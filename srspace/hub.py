@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from srspace.errors import WeightsError
+from srspace.errors import UsageError, WeightsError
 
 FILES = ("config.json", "model.safetensors")
 
@@ -99,16 +100,61 @@ def find_entry(name: str) -> CatalogEntry:
 def find_fusion(flow: str, mode: str) -> CatalogEntry:
     """The fusion weights that serve ``mode`` on the flow weights ``flow``.
 
-    For a flow outside the catalogue, those of the default flow are taken: candidates of any flow are pictures.
-
     Raises:
-        WeightsError: there are none.
+        WeightsError: there are none; those of another flow are not taken silently.
     """
     entries = [e for e in load_catalog().values() if e.kind == "fusion" and e.mode == mode]
-    matching = [e for e in entries if e.base == flow] or entries
-    if not matching:
-        raise WeightsError(f"the catalogue has no weights for the mode {mode}.")
-    return matching[0]
+    name = _catalog_name(flow)
+    for entry in entries:
+        if entry.base == name:
+            return entry
+    for_others = " or ".join(f"{e.name} (trained for {e.base})" for e in entries)
+    raise WeightsError(
+        f"the catalogue has no network for the mode {mode} with the weights {flow}; name one with --fusion"
+        f"{f', for example {for_others}' if for_others else ''}."
+    )
+
+
+def choose_fusion(flow: str, mode: str, named: str | None = None) -> str:
+    """The fusion weights to use for ``mode`` on ``flow``: those that the user named, or the catalogue's.
+
+    Args:
+        flow: the flow's weights.
+        mode: the fusion mode.
+        named: catalogue name, folder or ``hf://owner/repo[@revision]``, or None.
+
+    Raises:
+        UsageError: the catalogue says that ``named`` serves another mode.
+        WeightsError: nothing is named, and the catalogue has nothing for that flow.
+    """
+    if named is None:
+        return find_fusion(flow, mode).name
+    entry = load_catalog().get(named)
+    if entry is not None and entry.kind == "fusion" and entry.mode != mode:
+        raise UsageError(f"{named} serves the mode {entry.mode}, not {mode}.")
+    return named
+
+
+def weights_scale(spec: str) -> int:
+    """The upscaling factor of flow weights, without loading them; of ``hf://`` only the configuration is fetched.
+
+    Raises:
+        WeightsError: ``spec`` stands for no weights that can be had, or for weights without a scale.
+    """
+    catalog = load_catalog()
+    if spec in catalog:
+        return catalog[spec].scale
+    match = _parse_hub(spec)
+    folder = _download(match[0], match[1], FILES[:1]) if match else resolve_weights(spec)
+    try:
+        config = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
+        if config["kind"] == "flow":
+            return int(config["flow"]["scale"])
+    except OSError as error:
+        raise WeightsError(f"{spec} is not a model folder: {FILES[0]} cannot be read.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{spec} is not a flow: its {FILES[0]} is damaged.") from error
+    raise WeightsError(f"{spec} holds weights of the kind {config['kind']}, not a flow.")
 
 
 def resolve_weights(spec: str) -> Path:
@@ -120,11 +166,9 @@ def resolve_weights(spec: str) -> Path:
     Raises:
         WeightsError: it is none of them, cannot be fetched, or fails its checksum.
     """
-    if spec.startswith("hf://"):
-        match = re.fullmatch(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?", spec)
-        if match is None:
-            raise WeightsError(f"{spec!r} is not of the form hf://owner/repo[@revision].")
-        return _download(match[1], match[2])
+    match = _parse_hub(spec)
+    if match is not None:
+        return _download(*match)
     if spec in load_catalog():
         return pull(spec)
     if Path(spec).is_dir():
@@ -175,7 +219,7 @@ def push(folder: Path, repo: str, *, private: bool = False, message: str = "Uplo
     """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
-        raise WeightsError(f"{folder} is not a model folder: {', '.join(missing)} is missing.")
+        raise WeightsError(f"{folder} is not a model folder: it lacks {' and '.join(missing)}.")
     with _hub_errors(repo):
         from huggingface_hub import HfApi
 
@@ -206,11 +250,31 @@ def _problem(path: Path, file: WeightFile) -> str | None:
     return None if sha256(path) == file.sha256 else "does not have the checksum of the catalogue"
 
 
-def _download(repo: str, revision: str | None, *, force: bool = False) -> Path:
+def _parse_hub(spec: str) -> tuple[str, str | None] | None:
+    """Repository and revision of ``hf://owner/repo[@revision]``; None for anything else."""
+    if not spec.startswith("hf://"):
+        return None
+    match = re.fullmatch(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?", spec)
+    if match is None:
+        raise WeightsError(f"{spec!r} is not of the form hf://owner/repo[@revision].")
+    return match[1], match[2]
+
+
+def _catalog_name(spec: str) -> str:
+    """The catalogue's name for ``spec``: itself, or the name of the entry that a folder holds a copy of."""
+    catalog = load_catalog()
+    folder = Path(spec)
+    if spec in catalog or not folder.is_dir():
+        return spec
+    same = (n for n, e in catalog.items() if all(_problem(folder / f.path, f) is None for f in e.files))
+    return next(same, spec)
+
+
+def _download(repo: str, revision: str | None, files: tuple[str, ...] = FILES, *, force: bool = False) -> Path:
     with _hub_errors(repo):
         from huggingface_hub import hf_hub_download
 
-        paths = [Path(hf_hub_download(repo, name, revision=revision, force_download=force)) for name in FILES]
+        paths = [Path(hf_hub_download(repo, name, revision=revision, force_download=force)) for name in files]
     return paths[0].parent
 
 
@@ -218,7 +282,10 @@ def _download(repo: str, revision: str | None, *, force: bool = False) -> Path:
 def _hub_errors(repo: str) -> Iterator[None]:
     """Turn what the Hub's client raises into one sentence each."""
     from huggingface_hub import errors
+    from huggingface_hub.utils import logging as hub_logging
 
+    level = hub_logging.get_verbosity()
+    hub_logging.set_verbosity_error()  # it would tell of every retry
     try:
         yield
     except errors.GatedRepoError as error:
@@ -234,3 +301,5 @@ def _hub_errors(repo: str) -> Iterator[None]:
     except Exception as error:  # the client's transport, and so its errors, change between its versions
         detail = " ".join(str(error).split())[:120].rstrip(".")
         raise WeightsError(f"{repo} could not be transferred ({detail}).") from error
+    finally:
+        hub_logging.set_verbosity(level)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,12 +12,30 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from srspace.errors import ImageError, OutputError, UsageError
 from srspace.files import write_bytes
+from srspace.provenance import Provenance
 
 MAX_PIXELS = 100_000_000
 """Largest input accepted, in pixels: at 4x this is already 1.6 gigapixels."""
+
+
+_CLASSIC_TIFF = 2**31
+"""Bytes of samples from which on TIFF is written with 64-bit offsets."""
+
+
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PNM_HEADER = re.compile(rb"P([2356])(?:\s+|#[^\n]*\n)+(\d+)\s+(\d+)\s+(\d+)")
+_SAMPLES = {
+    "float": "32-bit floating-point",
+    "double": "64-bit floating-point",
+    "int": "32-bit",
+    "uint": "32-bit",
+    "short": "signed 16-bit",
+    "char": "signed 8-bit",
+}
 
 
 @dataclass(frozen=True)
@@ -26,20 +46,23 @@ class Format:
         suffixes: file name endings, the usual one first.
         bit_depths: what its samples can hold.
         alpha: whether it can be transparent.
+        max_side: longest side that it can hold, in pixels.
+        options: of Pillow's encoder.
     """
 
     suffixes: tuple[str, ...]
     bit_depths: tuple[int, ...]
     alpha: bool
+    max_side: int
     options: tuple[tuple[str, Any], ...] = ()
 
 
 FORMATS = {
-    "png": Format((".png",), (8, 16), True),
-    "tiff": Format((".tif", ".tiff"), (8, 16), True, (("compression", "tiff_adobe_deflate"),)),
-    "webp": Format((".webp",), (8,), True, (("quality", 95),)),
-    "jpeg": Format((".jpg", ".jpeg"), (8,), False, (("quality", 95), ("subsampling", 0))),
-    "avif": Format((".avif",), (8,), True, (("quality", 90), ("subsampling", "4:4:4"))),
+    "png": Format((".png",), (8, 16), True, 2**31 - 1),
+    "tiff": Format((".tif", ".tiff"), (8, 16), True, 2**31 - 1, (("compression", "tiff_adobe_deflate"),)),
+    "webp": Format((".webp",), (8,), True, 16_383, (("quality", 95),)),
+    "jpeg": Format((".jpg", ".jpeg"), (8,), False, 65_500, (("quality", 95), ("subsampling", 0))),
+    "avif": Format((".avif",), (8,), True, 65_500, (("quality", 90), ("subsampling", "4:4:4"))),
 }
 INPUT_SUFFIXES = frozenset(
     {s for f in FORMATS.values() for s in f.suffixes} | {".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".tga", ".jp2"}
@@ -89,40 +112,68 @@ def read_picture(
         ImageError: the source is not a picture that can be read, or too large.
     """
     name = name or (str(source) if isinstance(source, Path | str) else "the input")
-    data = _read_bytes(source, name)
+    data = read_bytes(source, name)
     if not data:
         raise ImageError(f"{name} is empty.")
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = image.width * image.height
-            if pixels > max_pixels:
-                raise ImageError(
-                    f"{name} has {pixels / 1e6:.0f} megapixels, more than the {max_pixels / 1e6:.0f} allowed."
-                )
-            if _is_deep(image, data):
-                return _read_deep(data)
-            return _read_8bit(image)
-    except ImageError:
-        raise
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
+            _check_pixels(image.width, image.height, max_pixels)
+            if image.format == "PPM" and (header := _PNM_HEADER.match(data)) and int(header[4]) > 255:
+                return _read_deep_pnm(data, header)
+            return _read_with_vips(data, max_pixels) if _is_deep(image, data) else _read_8bit(image)
+    except _UnsupportedError as error:
+        raise ImageError(f"{name} has {error}.") from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name} has more pixels than the {max_pixels / 1e6:.0f} million allowed.") from error
+        raise ImageError(f"{name} has more than the {max_pixels / 1e6:.0f} megapixels allowed.") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not a picture in a known format.") from error
+        if data[:4] not in _TIFF_MAGIC:
+            raise ImageError(f"{name} is not a picture in a known format.") from error
     except Exception as error:  # decoders raise anything from SyntaxError to struct.error on damaged files
-        detail = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise ImageError(f"{name} is damaged or cut short ({detail[:120]}).") from error
+        raise _damaged(name, error) from error
+    try:
+        return _read_with_vips(data, max_pixels)  # kinds of TIFF that Pillow does not know, such as 16-bit grey + alpha
+    except _UnsupportedError as error:
+        raise ImageError(f"{name} has {error}.") from error
+    except Exception as error:
+        raise _damaged(name, error) from error
 
 
-def encode_picture(picture: Picture, format: str) -> bytes:
+def _damaged(name: str, error: Exception) -> ImageError:
+    detail = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return ImageError(f"{name} is damaged or cut short ({detail[:120]}).")
+
+
+def read_bytes(source: Path | str | bytes | BinaryIO, name: str) -> bytes:
+    """The bytes of a file or stream, called ``name`` in messages.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    if isinstance(source, bytes):
+        return source
+    try:
+        return Path(source).read_bytes() if isinstance(source, Path | str) else source.read()
+    except OSError as error:
+        raise ImageError(f"{name} cannot be read: {error.strerror or error}.") from error
+
+
+def encode_picture(picture: Picture, format: str, *, provenance: Provenance | None = None) -> bytes:
     """Encode as ``format``, one of :data:`FORMATS`.
 
     Formats without transparency get the picture on white; formats of 8 bits get it rounded.
 
+    Args:
+        picture: what to encode.
+        format: a key of :data:`FORMATS`.
+        provenance: mark the file as a result (XMP).
+
     Raises:
         UsageError: the format is unknown.
+        OutputError: the format cannot hold a picture of this size.
     """
     if format not in FORMATS:
         raise UsageError(f"the format must be one of {', '.join(FORMATS)}, not {format!r}.")
+    check_side(format, picture.width, picture.height)
     rules = FORMATS[format]
     depth = picture.bit_depth if picture.bit_depth in rules.bit_depths else 8
     colour = picture.rgb[..., :1] if picture.grey else picture.rgb
@@ -133,18 +184,30 @@ def encode_picture(picture: Picture, format: str) -> bytes:
     top = 2**depth - 1
     integers = np.floor(samples.clip(0, 1) * top + 0.5).astype(np.uint16 if depth == 16 else np.uint8)
     if depth == 16:
-        return _encode_deep(integers, format, picture.icc_profile)
+        return _encode_deep(integers, format, picture.icc_profile, provenance)
     buffer = io.BytesIO()
     image = Image.fromarray(integers[..., 0] if integers.shape[2] == 1 else integers)
     options = dict(rules.options)
     if picture.icc_profile:
         options["icc_profile"] = picture.icc_profile
+    if provenance is not None:
+        options |= _xmp_options(format, provenance)
+    if format == "tiff" and integers.nbytes > _CLASSIC_TIFF:
+        options["big_tiff"] = True
     image.save(buffer, format.upper(), **options)
     return buffer.getvalue()
 
 
-def write_picture(picture: Picture, path: Path | str, format: str | None = None) -> None:
+def write_picture(
+    picture: Picture, path: Path | str, format: str | None = None, *, provenance: Provenance | None = None
+) -> None:
     """Encode and write atomically; the format is told from the suffix unless given.
+
+    Args:
+        picture: what to write.
+        path: where.
+        format: a key of :data:`FORMATS` (None: as the suffix says).
+        provenance: mark the file as a result (XMP).
 
     Raises:
         UsageError: the format is unknown.
@@ -152,10 +215,44 @@ def write_picture(picture: Picture, path: Path | str, format: str | None = None)
     """
     path = Path(path)
     try:
-        data = encode_picture(picture, format or format_of(path))
-    except (OSError, ValueError) as error:
+        data = encode_picture(picture, format or format_of(path), provenance=provenance)
+    except (OSError, ValueError, RuntimeError) as error:
         raise OutputError(f"{path} cannot be encoded: {error}.") from error
     write_bytes(path, data)
+
+
+def check_side(format: str, width: int, height: int) -> None:
+    """Whether ``format`` can hold a picture of that size.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    if max(width, height) > FORMATS[format].max_side:
+        raise OutputError(
+            f"{format} holds at most {FORMATS[format].max_side} pixels a side, not {width}x{height}; "
+            "use --format png or tiff."
+        )
+
+
+def read_provenance(path: Path) -> Provenance | None:
+    """The mark of a file that this program wrote, read without decoding the picture; None for any other file."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+            packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    except Exception:  # whatever is wrong with it, it is reported when the picture is read
+        header = _vips_header(path)
+        packet = header.get("xmp-data") if header is not None and header.get_typeof("xmp-data") else None
+    return Provenance.from_xmp(packet) if isinstance(packet, bytes | str) else None
+
+
+def read_size(path: Path) -> tuple[int, int] | None:
+    """Width and height, read without decoding the picture; None when it is none."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+            return image.size
+    except Exception:  # as above
+        header = _vips_header(path)
+        return None if header is None else (header.width, header.height)
 
 
 def format_of(path: Path) -> str:
@@ -176,13 +273,13 @@ def is_picture_path(path: Path) -> bool:
     return path.suffix.lower() in INPUT_SUFFIXES and not path.name.startswith(".")
 
 
-def _read_bytes(source: Path | str | bytes | BinaryIO, name: str) -> bytes:
-    if isinstance(source, bytes):
-        return source
-    try:
-        return Path(source).read_bytes() if isinstance(source, Path | str) else source.read()
-    except OSError as error:
-        raise ImageError(f"{name} cannot be read: {error.strerror or error}.") from error
+class _UnsupportedError(Exception):
+    """What a picture has that cannot be handled."""
+
+
+def _check_pixels(width: int, height: int, most: int) -> None:
+    if width * height > most:
+        raise _UnsupportedError(f"{width * height / 1e6:.0f} megapixels, more than the {most / 1e6:.0f} allowed")
 
 
 def _is_deep(image: Image.Image, data: bytes) -> bool:
@@ -191,27 +288,59 @@ def _is_deep(image: Image.Image, data: bytes) -> bool:
     if image.format == "TIFF":
         bits = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
         return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
-    return image.mode.startswith("I;16")
+    return False
 
 
-def _read_deep(data: bytes) -> Picture:
+def _read_deep_pnm(data: bytes, header: re.Match[bytes]) -> Picture:
+    kind, width, height, top = (int(group) for group in header.groups())
+    shape = (height, width, 3 if kind in (3, 6) else 1)
+    count = int(np.prod(shape))
+    if kind > 3:
+        samples = np.frombuffer(data, ">u2", count, offset=header.end() + 1)
+    else:
+        samples = np.array(data[header.end() :].split()[:count], dtype=np.uint16)
+    rgb = np.broadcast_to(samples.reshape(shape).astype(np.float32) / top, (height, width, 3))
+    return Picture(np.ascontiguousarray(rgb.clip(0, 1)), bit_depth=16, grey=shape[2] == 1)
+
+
+def _vips() -> Any:
     import pyvips
 
-    image = pyvips.Image.new_from_buffer(data, "", fail_on="truncated")
-    if image.format != "ushort":
-        raise ImageError(f"the picture has {image.format} samples; 8 and 16 bit integers are supported.")
+    pyvips.cache_set_max(0)  # its cache would keep the pictures of a whole batch in memory
+    return pyvips
+
+
+def _vips_header(path: Path) -> Any:
+    try:
+        data = path.read_bytes() if path.is_file() else b""
+        return _vips().Image.new_from_buffer(data, "") if data[:4] in _TIFF_MAGIC else None
+    except Exception:  # not a picture that vips knows either
+        return None
+
+
+def _read_with_vips(data: bytes, max_pixels: int) -> Picture:
+    image = _vips().Image.new_from_buffer(data, "", fail_on="truncated")
+    _check_pixels(image.width, image.height, max_pixels)
+    if image.format not in ("uchar", "ushort"):
+        raise _UnsupportedError(
+            f"{_SAMPLES.get(image.format, image.format)} samples; 8 and 16 bit integers are handled"
+        )
     image = image.autorot()
     profile = image.get("icc-profile-data") if image.get_typeof("icc-profile-data") else None
     alpha_there = image.hasalpha()
+    deep = image.format == "ushort"
     if image.interpretation not in ("rgb16", "grey16", "multiband", "b-w", "rgb", "srgb"):
-        image, profile = image.colourspace("rgb16"), None
-    samples = np.asarray(image.numpy(), np.float32).reshape(image.height, image.width, image.bands) / 65535
+        image, profile = image.colourspace("rgb16" if deep else "srgb"), None
+    if image.bands - alpha_there not in (1, 3):
+        raise _UnsupportedError(f"{image.bands} channels; grey and RGB are handled, each with or without alpha")
+    samples = np.asarray(image.numpy(), np.float32).reshape(image.height, image.width, image.bands)
+    samples /= 65535 if deep else 255
     colour = samples[..., :-1] if alpha_there else samples
     grey = colour.shape[2] < 3
     return Picture(
         rgb=np.repeat(colour[..., :1], 3, axis=2) if grey else np.ascontiguousarray(colour[..., :3]),
         alpha=np.ascontiguousarray(samples[..., -1]) if alpha_there else None,
-        bit_depth=16,
+        bit_depth=16 if deep else 8,
         grey=grey,
         icc_profile=bytes(profile) if profile else None,
     )
@@ -221,11 +350,17 @@ def _read_8bit(image: Image.Image) -> Picture:
     profile = image.info.get("icc_profile")
     image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F"):
-        raise ImageError(f"the picture has {image.mode} samples; 8 and 16 bit integers are supported.")
+        kind = _SAMPLES["int" if image.mode == "I" else "float"]
+        raise _UnsupportedError(f"{kind} samples; 8 and 16 bit integers are handled")
+    if image.mode.startswith("I;16"):
+        grey16 = np.asarray(image, np.float32)[..., None].repeat(3, axis=2) / np.float32(65535)
+        return Picture(grey16, bit_depth=16, grey=True, icc_profile=profile)
     if image.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
         image, profile = _to_srgb(image, profile), None
     transparent = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
-    grey = image.mode in ("1", "L", "LA", "La") or (image.mode in ("P", "PA") and _palette_is_grey(image))
+    grey = image.mode in ("1", "L", "LA", "La") or (
+        image.mode in ("P", "PA") and _palette_is_grey(image) and (not profile or profile[16:20] == b"GRAY")
+    )
     samples = np.asarray(image.convert("RGBA" if transparent else "RGB"), np.float32) / 255
     return Picture(
         rgb=np.ascontiguousarray(samples[..., :3]),
@@ -253,14 +388,28 @@ def _palette_is_grey(image: Image.Image) -> bool:
     return all(r == g == b for _, (r, g, b) in colours)
 
 
-def _encode_deep(samples: NDArray[Any], format: str, profile: bytes | None) -> bytes:
-    import pyvips
+def _xmp_options(format: str, provenance: Provenance) -> dict[str, Any]:
+    packet = provenance.to_xmp()
+    if format == "png":
+        chunks = PngInfo()
+        chunks.add_itxt("XML:com.adobe.xmp", packet.decode())
+        return {"pnginfo": chunks}
+    return {"tiffinfo": {700: packet}} if format == "tiff" else {"xmp": packet}
 
+
+def _encode_deep(
+    samples: NDArray[Any], format: str, profile: bytes | None, provenance: Provenance | None = None
+) -> bytes:
+    pyvips = _vips()
     image = pyvips.Image.new_from_array(samples)
     image = image.copy(interpretation="grey16" if samples.shape[2] < 3 else "rgb16")
     if profile:
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
-    options: dict[str, Any] = {"compression": "deflate"} if format == "tiff" else {"bitdepth": 16}
+    if provenance is not None:
+        image.set_type(pyvips.GValue.blob_type, "xmp-data", provenance.to_xmp())
+    options: dict[str, Any] = {"bitdepth": 16}
+    if format == "tiff":
+        options = {"compression": "deflate", "bigtiff": samples.nbytes > _CLASSIC_TIFF}
     return bytes(image.write_to_buffer(f".{'tif' if format == 'tiff' else 'png'}", **options))
 
 

@@ -29,7 +29,9 @@ _BASICSR = {
     "conv_up3": "upconv3",
     "conv_hr": "HRconv",
 }
-_FIRST_RELEASE = {"0": "conv_first", "3": "upconv1", "6": "upconv2", "8": "HRconv", "10": "conv_last"}
+_UNKNOWN = "is of no known layout (SRFlow-DA, or RRDB/ESRGAN weights)"
+_CONFIG_NAMES = {"L": "levels", "K": "steps", "additional_flow_no_affine": "coupling_free_steps"}
+"""Settings of published configuration files, and what they are called here."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,21 @@ def infer_published(state: dict[str, Tensor], overrides: dict[str, Any]) -> Publ
         overrides: configuration values that win over inferred ones.
 
     Raises:
-        CheckpointError: the layout is unknown, or an override names nothing.
+        CheckpointError: the layout is unknown, its sizes contradict each other, or an override does not fit them.
     """
+    overrides = {_CONFIG_NAMES.get(k, k): v for k, v in overrides.items()}
     known = {f.name for f in fields(RRDBConfig)} | {f.name for f in fields(FlowConfig)}
-    if unknown := sorted(set(overrides) - known):
-        raise CheckpointError(f"the configuration file names unknown settings: {', '.join(unknown)}.")
-    if any(k.startswith(_FLOW) for k in state):
-        return _flow(state, overrides)
-    return _encoder(state, overrides)
+    unknown = sorted(set(overrides) - known)
+    blocks = overrides.get("stack_blocks", [])
+    if not isinstance(blocks, list | tuple) or not all(type(i) is int for i in blocks):
+        raise CheckpointError(f"stack_blocks must be a list of whole numbers, not {blocks!r}.")
+    state = _without_prefix(state)
+    try:
+        model = _flow(state, overrides) if any(k.startswith(_FLOW) for k in state) else _encoder(state, overrides)
+    except (IndexError, KeyError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint {_UNKNOWN}.") from error
+    notes = [f"The configuration file has settings unknown here: {', '.join(unknown)}."] if unknown else []
+    return PublishedModel(model.config, model.state, [*model.notes, *notes])
 
 
 def published_names(config: FlowConfig) -> Iterator[tuple[str, str]]:
@@ -84,16 +93,31 @@ def published_names(config: FlowConfig) -> Iterator[tuple[str, str]]:
             index += 1
 
 
+def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Drop what wrappers such as ``DataParallel`` put before every key."""
+    anchor = _FLOW if any(_FLOW in k for k in state) else "conv_first.weight"
+    prefix = next((k[: k.index(anchor)] for k in state if anchor in k), "").removesuffix(_ENCODER)
+    return {k.removeprefix(prefix): v for k, v in state.items()}
+
+
 def _encoder(state: dict[str, Tensor], overrides: dict[str, Any]) -> PublishedModel:
-    state = _encoder_names(state)
-    config = _encoder_config(state, overrides, "first")
     notes = []
-    if "skip" not in overrides:
+    skip = "first"
+    if f"{_ENCODER}conv_first.weight" in state:
+        skip = "trunk"
+        left_out = [k for k in state if not k.startswith(_ENCODER)]
+        if left_out:
+            notes.append(f"Left out, because the network does not use them: {_some(left_out)}.")
+        state = {k[len(_ENCODER) :]: v for k, v in state.items() if k.startswith(_ENCODER)}
+    elif "skip" not in overrides:
         notes.append(
             "Keys cannot tell ESRGAN's trunk skip from SRFlow's; ESRGAN's was taken "
             '(for an SRFlow encoder give --config with {"skip": "trunk"}).'
         )
-    return PublishedModel({"kind": "encoder", "encoder": config.to_dict()}, state, notes)
+    state = _encoder_names(state)
+    config = _encoder_config(state, overrides, skip)
+    full = {"kind": "encoder", "scale": config.scale, "encoder": config.to_dict()}
+    return PublishedModel(full, state, notes)
 
 
 def _flow(state: dict[str, Tensor], overrides: dict[str, Any]) -> PublishedModel:
@@ -111,8 +135,8 @@ def _flow(state: dict[str, Tensor], overrides: dict[str, Any]) -> PublishedModel
             ours[match[1] + key[len(match[0]) :]] = value
     left_out = [k for k in state if not k.startswith((_FLOW, _ENCODER))]
     if left_out:
-        notes.append(f"Left out, because the network does not use them: {', '.join(left_out)}.")
-    full = {"kind": "flow", "encoder": encoder.to_dict(), "flow": config.to_dict()}
+        notes.append(f"Left out, because the network does not use them: {_some(left_out)}.")
+    full = {"kind": "flow", "scale": config.scale, "encoder": encoder.to_dict(), "flow": config.to_dict()}
     return PublishedModel(full, ours, [_LICENCE_NOTE, *notes])
 
 
@@ -127,7 +151,7 @@ def _encoder_config(state: dict[str, Tensor], overrides: dict[str, Any], skip: s
             "skip": skip,
         }
     except KeyError as error:
-        raise CheckpointError("the checkpoint is of no known layout (SRFlow-DA, or RRDB/ESRGAN weights).") from error
+        raise CheckpointError(f"the checkpoint {_UNKNOWN}.") from error
     if channels != 3:
         raise CheckpointError(f"the encoder takes {channels} input channels; only plain RGB encoders are supported.")
     return RRDBConfig.from_dict(inferred | {k: v for k, v in overrides.items() if k in inferred})
@@ -184,7 +208,10 @@ def _encoder_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
         return {_from_basicsr(k): v for k, v in state.items()}
     if any(k.startswith("model.1.sub.") for k in state):
         nb = max(int(k.split(".")[3]) for k in state if k.startswith("model.1.sub."))
-        return {_from_first_release(k, nb): v for k, v in state.items()}
+        plain = sorted({int(m[1]) for k in state if (m := re.fullmatch(r"model\.(\d+)\.weight", k))})
+        names = ["conv_first", *(f"upconv{i}" for i in range(1, len(plain) - 2)), "HRconv", "conv_last"]
+        numbered = {str(i): name for i, name in zip(plain, names, strict=False)}
+        return {_from_first_release(k, nb, numbered): v for k, v in state.items()}
     return state
 
 
@@ -194,15 +221,19 @@ def _from_basicsr(key: str) -> str:
     return f"{_BASICSR.get(head, head)}.{tail}"
 
 
-def _from_first_release(key: str, nb: int) -> str:
+def _from_first_release(key: str, nb: int, numbered: dict[str, str]) -> str:
     if match := re.fullmatch(r"model\.1\.sub\.(\d+)\.(RDB\d\.conv\d)\.0\.(weight|bias)", key):
         return "RRDB_trunk.{}.{}.{}".format(*match.groups())
     if key.startswith(f"model.1.sub.{nb}."):
         return "trunk_conv." + key.rsplit(".", 1)[1]
     if match := re.fullmatch(r"model\.(\d+)\.(weight|bias)", key):
-        return f"{_FIRST_RELEASE.get(match[1], match[1])}.{match[2]}"
+        return f"{numbered.get(match[1], match[1])}.{match[2]}"
     return key
 
 
 def _count(state: dict[str, Tensor], pattern: str) -> int:
     return len({m[1] for k in state if (m := re.match(pattern, k))})
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")

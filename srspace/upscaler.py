@@ -16,9 +16,9 @@ from srspace.checkpoints import load_flow, load_fusion
 from srspace.config import DEFAULT_WEIGHTS, MODES, SamplingConfig
 from srspace.devices import pick_device, pick_precision
 from srspace.errors import ResourceError, UsageError, WeightsError
-from srspace.hub import find_fusion, resolve_weights
+from srspace.hub import choose_fusion, resolve_weights
 from srspace.images import Picture, fill_transparent
-from srspace.models import FusionNet, PreparedSRFlow, SRFlow
+from srspace.models import Fusion, PreparedSRFlow, SRFlow
 from srspace.resize import imresize
 from srspace.sampling import Redraw, Sampler, Sink
 
@@ -59,7 +59,7 @@ class Upscaler:
     def __init__(
         self,
         model: SRFlow,
-        fusion: Mapping[str, FusionNet] | None = None,
+        fusion: Mapping[str, Fusion] | None = None,
         *,
         device: str = "auto",
         precision: str = "auto",
@@ -77,6 +77,7 @@ class Upscaler:
         weights: str = DEFAULT_WEIGHTS,
         *,
         modes: Iterable[str] = ("mean",),
+        fusion: str | None = None,
         device: str = "auto",
         precision: str = "auto",
     ) -> Upscaler:
@@ -85,6 +86,7 @@ class Upscaler:
         Args:
             weights: the flow's weights.
             modes: modes that will be used; the fusion networks that they need are loaded along.
+            fusion: fusion network for those modes, named like ``weights`` (None: the catalogue's for ``weights``).
             device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
             precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
 
@@ -98,8 +100,9 @@ class Upscaler:
             _check_mode(mode)
         pick_precision(precision, pick_device(device))
         model = load_flow(resolve_weights(weights))
-        fusion = {m: load_fusion(resolve_weights(find_fusion(weights, m).name)) for m in modes if "fusion" in m}
-        return cls(model, fusion, device=device, precision=precision)
+        chosen = {m: choose_fusion(weights, m, fusion) for m in modes if m.startswith("fusion")}
+        networks = {m: load_fusion(resolve_weights(name)) for m, name in chosen.items()}
+        return cls(model, networks, device=device, precision=precision)
 
     @property
     def scale(self) -> int:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from srspace.config import FlowConfig, RRDBConfig
-from srspace.models import SRFlow
+from srspace.checkpoints import save_model
+from srspace.config import FlowConfig, FusionConfig, RRDBConfig
+from srspace.models import FusionNet, SRFlow
 
 SHARED = Path(__file__).parents[2] / "shared"
 if "TORCH_HOME" not in os.environ and (SHARED / "torch-home").is_dir():
@@ -39,3 +40,13 @@ def small_flow(scale: int = 4, seed: int = 0) -> SRFlow:
 @pytest.fixture
 def model() -> SRFlow:
     return small_flow()
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of random weights small enough for any test: ``x4``, ``x8`` and the network ``fusion``."""
+    root = tmp_path_factory.mktemp("weights")
+    for scale in (4, 8):
+        save_model(root / f"x{scale}", small_flow(scale))
+    save_model(root / "fusion", FusionNet(FusionConfig(samples=2, channels=4, blocks=0)))
+    return root

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,12 @@ from safetensors.torch import load_file
 
 import srspace
 from srspace.checkpoints import convert, load_encoder, save_model
+from srspace.config import RRDBConfig
 from srspace.errors import CheckpointError, OutputError
 from srspace.layouts import published_names
-from srspace.models import PreparedSRFlow, SRFlow
+from srspace.models import PreparedSRFlow, RRDBNet, SRFlow
 from tests.conftest import small_flow
+from tests.published import encode, random_state
 
 
 def published(model: SRFlow) -> dict[str, torch.Tensor]:
@@ -75,6 +78,97 @@ def test_plain_esrgan_layouts(tmp_path: Path):
     assert torch.allclose(load_encoder(tmp_path / "out")(lr), encoder(lr), atol=1e-6)
 
 
+def test_the_second_writing_of_the_published_network_agrees_with_the_fixture(shared: Path):
+    parity = shared / "spec" / "parity"
+    state = torch.load(parity / "srflow_da_official_layout.pth", weights_only=True)
+    reference = load_file(parity / "reference_tensors.safetensors")
+    latents, nll, head = encode(state, reference["hr"], reference["lr"], nb=4, scale=4, steps=2, blocks=[0, 1, 2, 3])
+    assert torch.allclose(nll, reference["nll_bits_per_dim"], atol=1e-5)
+    assert torch.allclose(head, reference["rrdb_out"], atol=1e-5)
+    for i, latent in enumerate(latents):
+        assert torch.allclose(latent, reference[f"encoded_eps_{i}"], atol=1e-5)
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "netG.module."])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"nf": 16, "gc": 8, "nb": 5, "scale": 8, "steps": 3, "hidden": 12, "stacked": 4},
+        {"nf": 8, "gc": 4, "nb": 2, "scale": 8, "steps": 1, "hidden": 6, "stacked": 1, "hidden_layers": 2},
+        {"nf": 12, "gc": 5, "nb": 23, "scale": 4, "steps": 5, "hidden": 7, "stacked": 4, "hidden_layers": 1},
+    ],
+)
+def test_converted_weights_compute_what_the_published_network_computes(tmp_path: Path, sizes: dict, prefix: str):
+    state = random_state(**sizes)
+    torch.save({"state_dict": {prefix + k: v for k, v in state.items()}}, tmp_path / "in.pth")
+    convert(tmp_path / "in.pth", tmp_path / "out")
+    model = srspace.load_flow(tmp_path / "out")
+    scale = sizes["scale"]
+    generator = torch.Generator().manual_seed(1)
+    lr = torch.rand(2, 3, 3, 5, generator=generator)
+    hr = torch.rand(2, 3, 3 * scale, 5 * scale, generator=generator)
+    latents, nll, head = encode(
+        state,
+        hr,
+        lr,
+        nb=sizes["nb"],
+        scale=scale,
+        steps=sizes["steps"],
+        blocks=list(model.flow.config.stack_blocks),
+        hidden_layers=sizes.get("hidden_layers", 4),
+    )
+    ours, our_nll = model.encode(hr, lr)
+    assert [z.shape for z in ours] == [z.shape for z in latents]
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(ours, latents, strict=True))
+    assert torch.allclose(our_nll, nll, atol=1e-4)
+    assert torch.allclose(model.encoder(lr), head, atol=1e-4)
+    assert torch.allclose(model.decode(lr, latents), hr, atol=1e-4)
+
+
+def test_names_and_sizes_of_published_configuration_files_are_understood(tmp_path: Path, shared: Path):
+    parity = shared / "spec" / "parity"
+    settings = json.loads((parity / "config.json").read_text())
+    report = convert(parity / "srflow_da_official_layout.pth", tmp_path / "out", overrides=settings)
+    assert report.config["flow"]["stack_blocks"] == (0, 1, 2, 3)
+    assert any("note, seed" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("blocks", ["all", [0.5, 2], 3, [0, 9], [0]])
+def test_settings_that_do_not_fit_get_one_sentence(tmp_path: Path, model: SRFlow, blocks: object):
+    torch.save(published(model), tmp_path / "in.pth")
+    with pytest.raises(CheckpointError, match="stack_blocks"):
+        convert(tmp_path / "in.pth", tmp_path / "out", overrides={"stack_blocks": blocks})
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_srflow_encoder_alone_keeps_its_skip(tmp_path: Path, model: SRFlow):
+    state = {k: v for k, v in published(model).items() if k.startswith("RRDB.")}
+    torch.save(state, tmp_path / "in.pth")
+    assert convert(tmp_path / "in.pth", tmp_path / "out").config["encoder"]["skip"] == "trunk"
+    lr = torch.rand(1, 3, 5, 5)
+    assert torch.allclose(load_encoder(tmp_path / "out")(lr), model.encoder(lr), atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_the_first_release_of_esrgan_is_recognised_at_every_scale(tmp_path: Path, scale: int):
+    encoder = small_flow(scale).encoder if scale > 2 else RRDBNet(RRDBConfig(scale=2, nf=8, gc=4, nb=3))
+    ups = [3 * (i + 1) for i in range(encoder.doublings)]
+    names = {"conv_first": "model.0", "trunk_conv": f"model.1.sub.{encoder.config.nb}"}
+    names |= {f"upconv{i + 1}": f"model.{index}" for i, index in enumerate(ups)}
+    names |= {"HRconv": f"model.{ups[-1] + 2}", "conv_last": f"model.{ups[-1] + 4}"}
+    state = {}
+    for key, value in encoder.state_dict().items():
+        parts = key.split(".")
+        if parts[0] == "RRDB_trunk":
+            state[f"model.1.sub.{'.'.join(parts[1:4])}.0.{parts[4]}"] = value
+        else:
+            state[f"{names[parts[0]]}.{parts[1]}"] = value
+    torch.save(state, tmp_path / "in.pth")
+    convert(tmp_path / "in.pth", tmp_path / "out", overrides={"skip": encoder.config.skip})
+    lr = torch.rand(1, 3, 5, 5)
+    assert torch.allclose(load_encoder(tmp_path / "out")(lr), encoder(lr), atol=1e-6)
+
+
 class Bomb:
     def __reduce__(self):
         return (print, ("executed",))
@@ -89,9 +183,18 @@ def test_files_that_are_not_checkpoints_get_one_sentence(tmp_path: Path, capsys)
     with pytest.raises(CheckpointError):
         convert(tmp_path / "bomb.pth", tmp_path / "out")
     assert "executed" not in capsys.readouterr().out
-    torch.save({"x": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(CheckpointError, match="no known layout"):
-        convert(tmp_path / "other.pth", tmp_path / "out")
+    with (tmp_path / "bomb.pth").open("wb") as file:
+        pickle.dump({"x": Bomb()}, file)
+    with pytest.raises(CheckpointError):
+        convert(tmp_path / "bomb.pth", tmp_path / "out")
+    printed = capsys.readouterr()
+    assert printed.out == printed.err == ""
+    for keys in ("x", "conv_first.weight", "model.1.sub.x.weight", "flowUpsamplerNet.layers.x"):
+        torch.save({keys: torch.zeros(3)}, tmp_path / "other.pth")
+        with pytest.raises(CheckpointError, match="no known layout"):
+            convert(tmp_path / "other.pth", tmp_path / "out")
+    with pytest.raises(CheckpointError, match="is not a file"):
+        convert(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from srspace.errors import WeightsError
 from srspace.hub import load_catalog, resolve_weights, verify_folder, weights_root
@@ -36,6 +37,7 @@ class Hub(ThreadingHTTPServer):
 
     mode = "good"
     requests = 0
+    content = CONTENT
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -55,10 +57,10 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse(403, "GatedRepo")
         elif "/owner/missing/" in self.path:
             self.refuse(404, "RepoNotFound")
-        elif "/resolve/" not in self.path or name not in CONTENT:
+        elif "/resolve/" not in self.path or name not in self.server.content:
             self.refuse(404, "EntryNotFound")
         else:
-            data = CONTENT[name]
+            data = self.server.content[name]
             if mode == "wrong" and name == "model.safetensors":
                 data = b"garbage" * 1000
             self.send_response(200)
@@ -129,6 +131,31 @@ def test_pull_caches_and_then_works_offline(hub: Hub, catalog: Path):
     assert again.stdout == done.stdout and hub.requests == before
 
 
+def test_upscaling_with_weights_of_any_repository(hub: Hub, tiny: Path, tmp_path: Path):
+    hub.content = {p.name: p.read_bytes() for p in (tiny / "x8").iterdir()}
+    Image.new("RGB", (6, 5), (90, 120, 150)).save(tmp_path / "a.png")
+    env = os.environ | {
+        "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}",
+        "HF_HOME": str(tmp_path / "hf"),
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
+    command = [sys.executable, "-m", "srspace", "upscale", str(tmp_path / "a.png"), "-w", "hf://owner/tiny@main"]
+
+    def upscale(*more: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        env_now = env | environment
+        return subprocess.run([*command, *more], capture_output=True, text=True, env=env_now, timeout=120, check=False)
+
+    done = upscale("-m", "rrdb")
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "a_x8.png") as image:
+        assert image.size == (48, 40)
+    assert upscale("-m", "rrdb", "--overwrite", HF_HUB_OFFLINE="1").returncode == 0
+    offline = upscale("-m", "rrdb", "--overwrite", HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "other"))
+    assert offline.returncode == 3 and len(offline.stderr.splitlines()) == 1
+    missing = upscale("-m", "fusion-l1")
+    assert missing.returncode == 3 and "--fusion" in missing.stderr and len(missing.stderr.splitlines()) == 1
+
+
 def test_any_repository_can_be_named(hub: Hub, catalog: Path):
     assert fetch(catalog, "hf://owner/other@main", hub.server_port).returncode == 0
 
@@ -161,6 +188,7 @@ def test_a_dead_network_and_offline_mode_are_one_sentence(catalog: Path, environ
         port = free.getsockname()[1]
     done = fetch(catalog, "remote", port, **environment)
     assert done.returncode == 3 and len(done.stdout.splitlines()) == 1, done.stdout + done.stderr
+    assert done.stderr == ""
 
 
 def test_bundled_weights_are_what_the_catalogue_says():

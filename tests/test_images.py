@@ -9,7 +9,16 @@ import pyvips
 from PIL import Image
 
 from srspace.errors import ImageError, OutputError, UsageError
-from srspace.images import Picture, encode_picture, read_picture, write_picture
+from srspace.images import (
+    FORMATS,
+    Picture,
+    encode_picture,
+    read_picture,
+    read_provenance,
+    read_size,
+    write_picture,
+)
+from srspace.provenance import Provenance, source_key
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options) -> bytes:
@@ -18,17 +27,154 @@ def encoded(image: Image.Image, format: str = "PNG", **options) -> bytes:
     return buffer.getvalue()
 
 
+def deep(samples: np.ndarray, interpretation: str = "rgb16") -> pyvips.Image:
+    return pyvips.Image.new_from_array(samples).copy(interpretation=interpretation)
+
+
 @pytest.mark.parametrize("format", ["png", "tiff"])
-@pytest.mark.parametrize("bands", [1, 3, 4])
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
 def test_16_bit_files_survive(format: str, bands: int):
     rng = np.random.default_rng(0)
-    samples = rng.integers(0, 65536, (5, 7, bands), dtype=np.uint16) if bands > 1 else rng.integers(0, 256, (5, 7, 1))
-    rgb = samples[..., :3] if bands > 1 else np.repeat(samples, 3, 2)
-    alpha = None if bands < 4 else samples[..., 3].astype(np.float32) / 65535
-    picture = Picture((rgb / 65535).astype(np.float32), alpha, 16, bands == 1, b"not a profile" * 0 or None)
-    again = read_picture(encode_picture(picture, format))
-    assert (again.bit_depth, again.grey, again.alpha is None) == (16, bands == 1, alpha is None)
+    samples = rng.integers(0, 65536 if bands > 2 else 256, (5, 7, bands), dtype=np.uint16)
+    grey, transparent = bands < 3, bands in (2, 4)
+    rgb = np.repeat(samples[..., :1], 3, 2) if grey else samples[..., :3]
+    alpha = samples[..., -1].astype(np.float32) / 65535 if transparent else None
+    picture = Picture((rgb / 65535).astype(np.float32), alpha, 16, grey)
+    again = read_picture(encode_picture(picture, format, provenance=Provenance("")))
+    assert (again.bit_depth, again.grey, again.alpha is None) == (16, grey, alpha is None)
     assert np.abs(again.rgb - picture.rgb).max() < 1e-6
+    if alpha is not None:
+        assert np.abs(again.alpha - alpha).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".png", {"bitdepth": 16, "interlace": True}),
+        (".tif", {"compression": "lzw", "tile": True}),
+        (".tif", {"compression": "deflate", "predictor": "horizontal"}),
+        (".tif", {"bigtiff": True}),
+    ],
+)
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
+def test_16_bit_files_of_other_makes_are_read(suffix: str, options: dict, bands: int):
+    samples = np.random.default_rng(0).integers(0, 65536, (9, 6, bands), dtype=np.uint16)
+    data = deep(samples, "grey16" if bands < 3 else "rgb16").write_to_buffer(suffix, **options)
+    picture = read_picture(data)
+    assert picture.bit_depth == 16 and picture.grey == (bands < 3)
+    assert np.abs(picture.rgb[..., 0] - samples[..., 0] / 65535).max() < 1e-6
+    if bands in (2, 4):
+        assert np.abs(picture.alpha - samples[..., -1] / 65535).max() < 1e-6
+
+
+def test_premultiplied_tiff_becomes_straight():
+    samples = np.dstack((np.full((4, 4, 3), 40000), np.full((4, 4, 1), 32768))).astype(np.uint16)
+    picture = read_picture(deep(samples).write_to_buffer(".tif", premultiply=True))
+    assert picture.rgb[0, 0, 0] == pytest.approx(40000 / 65535, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("data", "rgb"),
+    [
+        (b"P6 1 1 65535\n" + bytes([117, 48, 0, 200, 0, 7]), (30000, 200, 7)),
+        (b"P5\n# a comment\n1 1\n65535\n" + bytes([0, 200]), (200, 200, 200)),
+        (b"P2 1 1 65535\n300\n", (300, 300, 300)),
+    ],
+)
+def test_16_bit_pnm(data: bytes, rgb: tuple[int, ...]):
+    picture = read_picture(data)
+    assert picture.bit_depth == 16
+    assert (picture.rgb[0, 0] * 65535).round().astype(int).tolist() == list(rgb)
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (np.full((4, 4, 3), 0.5, np.float32), "floating-point samples"),
+        (np.full((4, 4, 1), 5, np.uint32), "32-bit samples"),
+        (np.full((4, 4, 1), -5, np.int16), "signed 16-bit samples"),
+        (np.full((4, 4, 5), 5, np.uint16), "5 channels"),
+    ],
+)
+def test_kinds_of_tiff_that_are_not_handled_are_named(samples: np.ndarray, words: str):
+    with pytest.raises(ImageError, match=f"^it has .*{words}"):
+        read_picture(pyvips.Image.new_from_array(samples).write_to_buffer(".tif"), name="it")
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "deep.png", "deep.tif"])
+def test_every_orientation_is_applied_once(format: str):
+    white_corner = {1: "LT", 2: "RT", 3: "RB", 4: "LB", 5: "LT", 6: "RT", 7: "RB", 8: "LB"}
+    for orientation, corner in white_corner.items():
+        samples = np.zeros((16, 32, 3), np.uint8)
+        samples[:8, :8] = 255
+        if format.startswith("deep"):
+            image = deep(samples.astype(np.uint16) * 257)
+            image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+            picture = read_picture(image.write_to_buffer(format.removeprefix("deep")))
+            assert picture.bit_depth == 16
+        else:
+            exif = Image.Exif()
+            exif[0x0112] = orientation
+            picture = read_picture(encoded(Image.fromarray(samples), format, exif=exif))
+        again = read_picture(encode_picture(picture, "tiff"))
+        assert (again.width, again.height) == ((32, 16) if orientation < 5 else (16, 32))
+        y, x = np.argwhere(again.rgb[..., 0] > 0.5).mean(0)
+        assert ("L" if x < again.width / 2 else "R") + ("T" if y < again.height / 2 else "B") == corner
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+@pytest.mark.parametrize("bit_depth", [8, 16])
+@pytest.mark.parametrize("grey", [False, True])
+@pytest.mark.parametrize("transparent", [False, True])
+def test_results_carry_their_mark(tmp_path: Path, format: str, bit_depth: int, grey: bool, transparent: bool):
+    rgb = np.full((6, 8, 3), 0.5, np.float32)
+    picture = Picture(rgb, rgb[..., 0] if transparent else None, bit_depth, grey)
+    mark = Provenance(
+        source_key(Path("x/b\u00fc[red].png")), {"weights": 'a"<&>\u00e9', "tau": 0.9, "n": 10, "fusion": None}
+    )
+    path = tmp_path / "picture"
+    write_picture(picture, path, format, provenance=mark)
+    assert read_provenance(path) == mark
+    assert read_size(path) == (8, 6)
+    write_picture(picture, path, format)
+    assert read_provenance(path) is None
+
+
+def test_a_mark_gives_no_name_away():
+    packet = Provenance(source_key(Path("secret.png")), {"mode": "mean"}).to_xmp()
+    assert b"secret" not in packet and b"srspace" in packet
+
+
+def test_files_that_are_no_pictures_carry_no_mark(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(b"hello")
+    assert read_provenance(tmp_path / "a.png") is None and read_size(tmp_path / "a.png") is None
+    assert read_provenance(tmp_path / "missing.tif") is None
+
+
+def test_animations_give_their_first_frame():
+    first, second = Image.new("RGB", (8, 6), (200, 100, 50)), Image.new("RGB", (8, 6))
+    for format, options in {"PNG": {}, "WEBP": {"lossless": True}, "GIF": {}}.items():
+        picture = read_picture(encoded(first, format, save_all=True, append_images=[second], **options))
+        assert np.abs(picture.rgb * 255 - (200, 100, 50)).max() < 4 and picture.rgb.shape == (6, 8, 3)
+
+
+def test_a_grey_palette_with_a_colour_profile_stays_in_colour():
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    palette = Image.new("L", (4, 4), 90).convert("P")
+    assert read_picture(encoded(palette)).grey
+    assert not read_picture(encoded(palette, icc_profile=profile)).grey
+
+
+def test_a_format_that_is_too_small_is_refused_before_encoding():
+    with pytest.raises(OutputError, match="webp holds at most 16383 pixels"):
+        encode_picture(Picture(np.zeros((1, 16384, 3), np.float32)), "webp")
+
+
+def test_decoding_warns_nobody(recwarn: pytest.WarningsRecorder):
+    read_picture(encoded(Image.new("RGB", (4, 4)).convert("P"), transparency=bytes([128] * 256)))
+    assert not recwarn.list
 
 
 def test_bit_depth_comes_from_the_type_not_the_brightest_pixel():

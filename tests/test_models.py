@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from srspace.config import FlowConfig, FusionConfig, RRDBConfig
-from srspace.models import FusionNet, PreparedSRFlow, SRFlow, kernels
+from srspace.models import FusionNet, PreparedSRFlow, SetFusionNet, SRFlow, kernels
 from srspace.models.flow import (
     ActNorm2d,
     ConditionalAffineCoupling,
@@ -181,3 +181,39 @@ def test_wrong_shapes_are_refused(model: SRFlow):
 def test_fresh_fusion_network_gives_the_ensemble_mean():
     stack = torch.rand(1, 10, 3, 8, 8)
     assert torch.allclose(FusionNet(FusionConfig())(stack), stack.mean(1))
+
+
+def set_network() -> SetFusionNet:
+    torch.manual_seed(0)
+    network = SetFusionNet(FusionConfig(samples=None, channels=8, blocks=1, embedding=4)).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return network
+
+
+def test_set_fusion_starts_at_the_ensemble_mean():
+    stack = torch.rand(2, 5, 3, 12, 9)
+    fresh = SetFusionNet(FusionConfig(samples=None, channels=8, blocks=1, embedding=4))
+    assert torch.allclose(fresh(stack), stack.mean(1), atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_set_fusion_takes_any_number_in_any_order(count: int):
+    network, stack = set_network(), torch.rand(2, count, 3, 12, 9)
+    fused = network(stack)
+    assert fused.shape == (2, 3, 12, 9)
+    assert torch.allclose(network(stack[:, torch.randperm(count)]), fused, atol=1e-5)
+    with torch.no_grad():
+        assert torch.allclose(network(stack), fused, atol=1e-5)
+    fused.sum().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+def test_set_fusion_sees_no_further_than_its_radius():
+    network = set_network()
+    stack = torch.rand(1, 3, 3, 41, 41, requires_grad=True)
+    network(stack)[..., 20, 20].sum().backward()
+    rows = stack.grad.abs().sum((0, 1, 2, 4)).nonzero()
+    assert 20 - rows.min() == rows.max() - 20 == network.radius
+    with pytest.raises(ValueError, match="expected"):
+        network(torch.rand(1, 3, 8, 8))

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +12,18 @@ import torch
 from PIL import Image
 
 import srspace
+import srspace.checkpoints
 from srspace.cli.main import main
 from srspace.config import FusionConfig, TrainConfig
 from srspace.data.patches import PatchPool, load_pool
 from srspace.errors import DataError
 from srspace.metrics import Lpips
-from srspace.models import FusionNet
+from srspace.models import FusionNet, SetFusionNet
 from srspace.resize import imresize
 from srspace.training.encoder import train_encoder
-from srspace.training.flow import train_flow
-from srspace.training.fusion import draw_candidates, train_fusion
+from srspace.training.flow import nll_loss, train_flow
+from srspace.training.fusion import CandidatePool, draw_candidates, train_fusion
+from srspace.training.loop import Loop
 from tests.conftest import small_flow
 
 
@@ -38,6 +43,7 @@ def pool(photos: Path) -> PatchPool:
     return load_pool(photos, scale=4, tile=64)
 
 
+WEIGHTS = Path(__file__).parents[1] / "weights"
 SHORT = TrainConfig(
     iterations=6, batch_size=2, patch=32, warmup=1, log_every=2, validate_every=3, save_every=3, learning_rate=1e-3
 )
@@ -106,3 +112,71 @@ def test_the_command_trains_and_its_mistakes_are_one_sentence(photos: Path, tmp_
     assert main(["train", "fusion", "--data", str(photos), "--out", str(tmp_path / "y"), "--loss", "l3"]) == 2
     assert main(["train", "encoder", "--data", str(tmp_path / "no"), "--out", str(tmp_path / "y")]) == 1
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_training_the_encoder_along_keeps_its_own_output(pool: PatchPool, tmp_path: Path):
+    torch.manual_seed(0)
+    model = small_flow()
+    before = {k: v.clone() for k, v in model.encoder.state_dict().items()}
+    hr, lr = pool.draw(2, 32)
+    plain = nll_loss(model, hr, lr, noise=0.0, train_encoder=True)
+    with_head = nll_loss(model, hr, lr, noise=0.0, train_encoder=True, head_weight=2.0)
+    expected = 2 * (model.encoder(lr) - hr).abs().mean()
+    assert torch.isclose(with_head - plain, expected, atol=1e-4)
+    train_flow(model, pool, SHORT, tmp_path / "run", train_encoder=True, head_weight=1.0, amp=False)
+    assert any(not torch.equal(v, before[k]) for k, v in model.encoder.state_dict().items())
+
+
+def test_the_encoders_rate_is_a_factor(pool: PatchPool, tmp_path: Path):
+    model = small_flow().requires_grad_(True)
+    loop = Loop(model, lambda: torch.zeros(()), SHORT, tmp_path, rates={"encoder.": 0.25})
+    loop._set_learning_rate(0.0)
+    rates = {len(g["params"]): g["lr"] for g in loop.optimizer.param_groups}
+    count = len(list(model.encoder.parameters()))
+    assert rates[count] == pytest.approx(0.25 * rates[len(loop.parameters) - count])
+
+
+def test_fresh_candidates_replace_the_oldest(pool: PatchPool, tmp_path: Path):
+    stacks = draw_candidates(small_flow(), pool, patches=4, samples=3, patch=48)
+    fresh = draw_candidates(small_flow(seed=5), pool, patches=3, samples=3, patch=48)
+    before = stacks.hr.clone()
+    stacks.replace(2, fresh)
+    assert torch.equal(stacks.hr[[2, 3, 0]], fresh.hr) and torch.equal(stacks.hr[1], before[1])
+    calls: list[int] = []
+
+    def refresh() -> CandidatePool:
+        calls.append(1)
+        return fresh
+
+    network = SetFusionNet(FusionConfig(samples=None, channels=8, blocks=1, embedding=4))
+    train_fusion(network, stacks, SHORT, tmp_path / "run", loss="l1", refresh=refresh, refresh_every=2, amp=False)
+    assert len(calls) == 3 and srspace.load_fusion(tmp_path / "run").config.samples is None
+
+
+def test_two_processes_train_one_network(photos: Path, tmp_path: Path):
+    config = tmp_path / "train.json"
+    config.write_text(json.dumps({**SHORT.to_dict(), "iterations": 4, "time_limit": 100}))
+    arguments = ["train", "encoder", "--data", str(photos), "--tile", "64", "--device", "cpu", "--nb", "1"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "srspace"]
+    done = subprocess.run(
+        [*command, *arguments, "--config", str(config), "--out", str(tmp_path / "run")],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [record["iteration"] for record in log] == [2, 4]
+    assert srspace.checkpoints.load_encoder(tmp_path / "run").config.nb == 1
+
+
+def test_fusion_training_goes_on_from_given_weights(photos: Path, tmp_path: Path):
+    config = tmp_path / "train.json"
+    config.write_text(json.dumps({"iterations": 1, "batch_size": 1, "patch": 32, "learning_rate": 1e-9}))
+    run = ["train", "fusion", "--data", str(photos), "--tile", "64", "--device", "cpu", "--config", str(config)]
+    run += ["--patches", "1", "--refresh", "0", "-n", "2", "--from", "fusion-l1-x4-lite"]
+    assert main([*run, "--out", str(tmp_path / "run")]) == 0
+    old = srspace.load_fusion(WEIGHTS / "fusion-l1-x4-lite").state_dict()
+    new = srspace.load_fusion(tmp_path / "run").state_dict()
+    assert all(torch.allclose(new[k], v, atol=1e-4) for k, v in old.items())

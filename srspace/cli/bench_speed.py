@@ -17,15 +17,7 @@ if TYPE_CHECKING:
 
 PUBLISHED = "published"
 
-app = typer.Typer(no_args_is_help=True, help="Measure.")
 
-
-@app.callback()
-def _group() -> None:
-    pass
-
-
-@app.command()
 def speed(
     model: Annotated[
         str, typer.Option("--model", "-w", help=f"As --weights, or '{PUBLISHED}': random weights of those sizes.")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from typing import Annotated
 
 import click
 import typer
 
 from srspace import __version__
-from srspace.cli import bench_speed, train, upscale, weights
-from srspace.errors import EXIT_USAGE, SRSpaceError
+from srspace.cli import bench, bench_speed, data, output, train, upscale, weights
+from srspace.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, SRSpaceError
 
 EXIT_INTERRUPTED = 130
 EXIT_UNEXPECTED = 70
@@ -29,7 +28,9 @@ app = typer.Typer(
 app.command()(upscale.upscale)
 app.add_typer(weights.app, name="weights")
 app.add_typer(train.app, name="train")
-app.add_typer(bench_speed.app, name="bench")
+bench.app.command("speed")(bench_speed.speed)
+app.add_typer(bench.app, name="bench")
+app.add_typer(data.app, name="data")
 
 
 def _version(value: bool) -> None:
@@ -41,10 +42,11 @@ def _version(value: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.", envvar="SRSPACE_DEBUG")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks (may stand anywhere; or set SRSPACE_DEBUG).")
+    ] = False,
 ) -> None:
-    if debug:
-        os.environ["SRSPACE_DEBUG"] = "1"
+    pass  # main() takes --debug out of the arguments, wherever it stands
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,15 +55,23 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: without the program's name (None: ``sys.argv``).
     """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    output.debug = "--debug" in options or os.environ.get("SRSPACE_DEBUG", "0").lower() not in ("", "0", "false", "no")
+    arguments = [a for a in options if a != "--debug"] + arguments[len(options) :]
     try:
         code = app(args=arguments, standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        if code == EXIT_INTERRUPTED:  # Typer has caught the KeyboardInterrupt
+            raise KeyboardInterrupt
+        return code if isinstance(code, int) else EXIT_OK
     except SRSpaceError as error:
-        return _say(str(error), error.exit_code)
+        output.complain(str(error))
+        return error.exit_code
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return _say("interrupted; nothing is half-written.", EXIT_INTERRUPTED)
+    except (click.Abort, typer.Abort, KeyboardInterrupt):
+        output.complain("interrupted; nothing is half-written.")
+        return EXIT_INTERRUPTED
     except Exception as error:
         shown = getattr(error, "format_message", None)
         if shown is not None:  # Typer may carry its own copy of click's UsageError
@@ -70,13 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
                 show()
             return EXIT_USAGE
         if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
-        return _say(f"unexpected {type(error).__name__}: {error} (run again with --debug).", EXIT_UNEXPECTED)
-
-
-def _say(message: str, code: int) -> int:
-    if os.environ.get("SRSPACE_DEBUG"):
-        traceback.print_exc()
-    print(f"srspace: {message}", file=sys.stderr)
-    return code
+            output.abandon_stdout()
+            return EXIT_FAILED
+        output.complain(output.unexpected(error))
+        return EXIT_UNEXPECTED

@@ -6,7 +6,7 @@ import json
 import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 from rich.console import Console
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from srspace.data.patches import PatchPool
+    from srspace.data.patches import Pool
 
 app = typer.Typer(no_args_is_help=True, help="Train an encoder, a flow or a fusion network.")
 
@@ -41,6 +41,13 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Tile = Annotated[int, typer.Option(help="Pictures are cut into tiles of this side before training.")]
 Compile = Annotated[bool, typer.Option("--compile", help="Use torch.compile (a minute at the start).")]
 Fresh = Annotated[bool, typer.Option("--restart", help="Ignore the state of an interrupted run.")]
+Reduce = Annotated[
+    list[float] | None,
+    typer.Option("--reduce", help="Also train on the pictures reduced by this factor; may be repeated."),
+]
+Rendered = Annotated[int, typer.Option(help="Also train on so many rendered tiles (text, line art, screens).")]
+RenderedShare = Annotated[float, typer.Option(help="Their share of a batch.")]
+Degraded = Annotated[float, typer.Option(help="Share of LR patches with JPEG artifacts or noise.")]
 
 
 @app.command()
@@ -61,6 +68,10 @@ def encoder(
     seed: Seed = None,
     device: Device = "auto",
     tile: Tile = 480,
+    reduce: Reduce = None,
+    rendered: Rendered = 0,
+    rendered_share: RenderedShare = 0.1,
+    degraded_share: Degraded = 0.0,
     compile: Compile = False,
     restart: Fresh = False,
 ) -> None:
@@ -71,20 +82,22 @@ def encoder(
     from srspace.hub import resolve_weights
     from srspace.models import RRDBNet
     from srspace.training.encoder import train_encoder
+    from srspace.training.processes import process_group
 
-    where = pick_device(device)
     network = load_encoder(resolve_weights(start)) if start else RRDBNet(RRDBConfig(scale=scale, nb=blocks))
-    pool, validation = _data(data, val, network.config.scale, where, tile, settings.patch)
-    train_encoder(
-        network.to(where),
-        pool,
-        settings,
-        out,
-        validation=validation,
-        compile=compile,
-        resume=not restart,
-        report=_report,
-    )
+    mix = _Mix(reduce, rendered, rendered_share, degraded_share)
+    with process_group(pick_device(device)) as where:
+        pool, validation = _data(data, val, network.config.scale, where, tile, settings.patch, mix)
+        train_encoder(
+            network.to(where),
+            pool,
+            settings,
+            out,
+            validation=validation,
+            compile=compile,
+            resume=not restart,
+            report=_report,
+        )
     _done(out)
 
 
@@ -97,8 +110,9 @@ def flow(
         str | None, typer.Option("--from", help="Flow weights to go on from; without it, a fresh flow.")
     ] = None,
     encoder: Annotated[
-        str, typer.Option("--encoder", help="Weights whose encoder a fresh flow is built on.")
-    ] = DEFAULT_WEIGHTS,
+        str | None,
+        typer.Option("--encoder", help=f"Weights whose encoder the flow is put on [--from's, else {DEFAULT_WEIGHTS}]."),
+    ] = None,
     steps: Annotated[int, typer.Option("--steps", help="K, steps per level of a fresh flow.")] = FlowConfig.steps,
     hidden: Annotated[
         int, typer.Option("--hidden-channels", help="Width of a fresh flow's subnets.")
@@ -107,6 +121,10 @@ def flow(
         float | None, typer.Option(help="Standard deviation of the noise on HR patches, 0..255 [default: 4/sqrt(3)].")
     ] = None,
     train_encoder: Annotated[bool, typer.Option("--train-encoder", help="Train the encoder along.")] = False,
+    head_weight: Annotated[
+        float, typer.Option(help="Weight of the L1 distance of the encoder's own output while it is trained along.")
+    ] = 0.0,
+    encoder_rate: Annotated[float, typer.Option(help="Factor on the encoder's learning rate.")] = 0.25,
     config: Config = None,
     iterations: Iterations = None,
     batch_size: Batch = None,
@@ -117,6 +135,10 @@ def flow(
     seed: Seed = None,
     device: Device = "auto",
     tile: Tile = 480,
+    reduce: Reduce = None,
+    rendered: Rendered = 0,
+    rendered_share: RenderedShare = 0.1,
+    degraded_share: Degraded = 0.0,
     compile: Compile = False,
     restart: Fresh = False,
 ) -> None:
@@ -130,12 +152,12 @@ def flow(
     from srspace.layouts import usual_blocks
     from srspace.models import SRFlow
     from srspace.training.flow import train_flow
+    from srspace.training.processes import process_group
 
-    where = pick_device(device)
+    base = load_encoder(resolve_weights(encoder or DEFAULT_WEIGHTS)) if encoder or not start else None
     if start:
         model = load_flow(resolve_weights(start))
-    else:
-        base = load_encoder(resolve_weights(encoder))
+    elif base is not None:
         sizes = FlowConfig(
             scale=base.config.scale,
             levels=base.config.scale.bit_length() - 1,
@@ -144,20 +166,27 @@ def flow(
             stack_blocks=usual_blocks(base.config.nb, min(4, base.config.nb)),
         )
         model = SRFlow(base.config, sizes)
+    if base is not None:
+        if base.config != model.encoder.config:
+            raise UsageError(f"the encoder of {encoder} has other sizes than the flow of {start} was built on.")
         model.encoder.load_state_dict(base.state_dict())
-    pool, validation = _data(data, val, model.scale, where, tile, settings.patch)
-    train_flow(
-        model.to(where),
-        pool,
-        settings,
-        out,
-        validation=validation,
-        train_encoder=train_encoder,
-        initialize=start is None,
-        compile=compile,
-        resume=not restart,
-        report=_report,
-    )
+    mix = _Mix(reduce, rendered, rendered_share, degraded_share)
+    with process_group(pick_device(device)) as where:
+        pool, validation = _data(data, val, model.scale, where, tile, settings.patch, mix)
+        train_flow(
+            model.to(where),
+            pool,
+            settings,
+            out,
+            validation=validation,
+            train_encoder=train_encoder,
+            head_weight=head_weight,
+            encoder_rate=encoder_rate,
+            initialize=start is None,
+            compile=compile,
+            resume=not restart,
+            report=_report,
+        )
     _done(out)
 
 
@@ -168,11 +197,20 @@ def fusion(
     loss: Annotated[str, typer.Option(help="l1 (fidelity) or lpips (natural looks).")] = "l1",
     val: Val = None,
     weights: Annotated[str, typer.Option(help="Flow whose candidates are merged.")] = DEFAULT_WEIGHTS,
-    samples: Annotated[int, typer.Option("--samples", "-n", help="Candidates in a stack.")] = FusionConfig.samples,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Fusion weights to go on from; their sizes win over the flags.")
+    ] = None,
+    kind: Annotated[
+        str, typer.Option(help="set (any number of candidates, in any order) or stack (the paper's: a fixed number).")
+    ] = "set",
+    samples: Annotated[int, typer.Option("--samples", "-n", help="Candidates in a stack, or the usual number.")] = 10,
+    blocks: Annotated[int, typer.Option(help="Residual blocks.")] = FusionConfig.blocks,
+    channels: Annotated[int, typer.Option(help="Their width.")] = FusionConfig.channels,
     temperature: Annotated[
         list[float] | None, typer.Option("--tau", "-t", help="Temperature of the candidates; may be repeated [0.9].")
     ] = None,
     patches: Annotated[int, typer.Option(help="Patches sampled before training starts.")] = 1024,
+    refresh: Annotated[int, typer.Option(help="Patches replaced by fresh ones every 10 iterations.")] = 16,
     lpips_net: Annotated[str, typer.Option(help="Backbone of the LPIPS loss: alex, squeeze or vgg.")] = "alex",
     judge: Annotated[str | None, typer.Option(help="Backbone of the validation figure [the loss's].")] = None,
     pixel_weight: Annotated[float, typer.Option(help="Weight of an L1 term beside LPIPS.")] = 0.0,
@@ -186,6 +224,10 @@ def fusion(
     seed: Seed = None,
     device: Device = "auto",
     tile: Tile = 480,
+    reduce: Reduce = None,
+    rendered: Rendered = 0,
+    rendered_share: RenderedShare = 0.1,
+    degraded_share: Degraded = 0.0,
     restart: Fresh = False,
 ) -> None:
     """Train a fusion network on candidates of a fixed flow."""
@@ -195,25 +237,45 @@ def fusion(
     for net in (lpips_net, judge or "alex"):
         if net not in ("alex", "squeeze", "vgg"):
             raise UsageError(f"an LPIPS backbone is alex, squeeze or vgg, not {net!r}.")
-    from srspace.checkpoints import load_flow
+    import torch
+
+    from srspace.checkpoints import load_flow, load_fusion
     from srspace.data.patches import PatchPool
     from srspace.devices import pick_device, pick_precision
     from srspace.hub import resolve_weights
-    from srspace.models import FusionNet
-    from srspace.training.fusion import draw_candidates, train_fusion
+    from srspace.models import FusionNet, SetFusionNet
+    from srspace.training.fusion import CandidatePool, draw_candidates, train_fusion
 
+    if kind not in ("set", "stack"):
+        raise UsageError(f"the kind must be set or stack, not {kind!r}.")
     where = pick_device(device)
     model = load_flow(resolve_weights(weights)).to(where).set_subnet_dtype(pick_precision("auto", where))
-    pool, validation = _data(data, val, model.scale, where, tile, settings.patch)
+    if where.type == "cuda":
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    mix = _Mix(reduce, rendered, rendered_share, degraded_share)
+    pool, validation = _data(data, val, model.scale, where, tile, settings.patch, mix)
     taus = tuple(temperature or (0.9,))
-    stacks = draw_candidates(model, pool, patches=patches, samples=2 * samples, patch=settings.patch, temperatures=taus)
+
+    def draw(count: int) -> CandidatePool:
+        return draw_candidates(
+            model, pool, patches=count, samples=samples * 3 // 2, patch=settings.patch, temperatures=taus
+        )
+
     held_out = None
     if validation is not None:
-        crops = PatchPool(*((x * 255).round().byte() for x in validation))
-        held_out = draw_candidates(model, crops, patches=len(crops), samples=samples, patch=crops.hr.shape[-1])
+        hr, lr = ((x * 255).round().byte() for x in validation)
+        crops = PatchPool(hr, lr)
+        held_out = draw_candidates(
+            model, crops, patches=len(crops), samples=samples, patch=crops.hr.shape[-1], in_order=True
+        )
+    if start:
+        network = load_fusion(resolve_weights(start))
+    else:
+        sizes = FusionConfig(samples=samples if kind == "stack" else None, channels=channels, blocks=blocks)
+        network = FusionNet(sizes) if kind == "stack" else SetFusionNet(sizes)
     train_fusion(
-        FusionNet(FusionConfig(samples=samples)).to(where),
-        stacks,
+        network.to(where),
+        draw(patches),
         settings,
         out,
         loss=_literal(loss),
@@ -221,6 +283,7 @@ def fusion(
         judge=None if judge is None else _literal(judge),
         pixel_weight=pixel_weight,
         validation=held_out,
+        refresh=(lambda: draw(refresh)) if refresh else None,
         resume=not restart,
         extra={"scale": model.scale, "loss": loss},
         report=_report,
@@ -249,15 +312,33 @@ def _read_settings(path: Path) -> dict[str, Any]:
     return values
 
 
+class _Mix(NamedTuple):
+    reductions: list[float] | None
+    rendered: int
+    rendered_share: float
+    degraded_share: float
+
+
 def _data(
-    data: Path, val: Path | None, scale: int, device: torch.device, tile: int, patch: int
-) -> tuple[PatchPool, tuple[Tensor, Tensor] | None]:
-    from srspace.data.patches import centre_crops, find_pictures, load_pool
+    data: Path, val: Path | None, scale: int, device: torch.device, tile: int, patch: int, mix: _Mix
+) -> tuple[Pool, tuple[Tensor, Tensor] | None]:
+    from srspace.data.patches import centre_crops, find_pictures, load_pool, mixed_pool
 
     if patch % scale or tile % scale or patch > tile:
         raise UsageError(f"patch ({patch}) and tile ({tile}) must be multiples of {scale}, the tile the larger.")
-    pool = load_pool(data, scale=scale, device=device, tile=tile)
-    _console().print(f"{len(pool)} tiles of {tile}x{tile} pixels on {device}")
+    if any(not 0 < r < 1 or tile * r < patch for r in mix.reductions or ()):
+        raise UsageError(f"a reduction must lie between {patch / tile:.2g} (patch / tile) and 1.")
+    if not (0 <= mix.rendered_share < 1 and 0 <= mix.degraded_share < 1):
+        raise UsageError("shares of a batch must lie between 0 and 1.")
+    base = load_pool(data, scale=scale, device=device, tile=tile)
+    pool = mixed_pool(
+        base,
+        reductions=mix.reductions or (),
+        rendered=mix.rendered,
+        rendered_share=mix.rendered_share,
+        degraded_share=mix.degraded_share,
+    )
+    _console().print(f"{len(base)} tiles of {tile}x{tile} pixels on {device}")
     if val is None:
         return pool, None
     return pool, centre_crops(find_pictures(val), side=min(320, tile) // scale * scale, scale=scale, device=device)

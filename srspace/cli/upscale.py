@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig, parse_memory
-from srspace.errors import EXIT_FAILED, EXIT_OK, SRSpaceError, UsageError
-
-if TYPE_CHECKING:
-    from srspace.cli.batch import Job
-    from srspace.upscaler import Upscaler, UpscaleResult
+from srspace.errors import EXIT_FAILED, EXIT_OK, UsageError
 
 
 def upscale(
@@ -30,6 +27,9 @@ def upscale(
     weights: Annotated[
         str, typer.Option("--weights", "-w", help="Catalogue name, folder or hf://owner/repo[@revision].")
     ] = DEFAULT_WEIGHTS,
+    fusion: Annotated[
+        str | None, typer.Option("--fusion", help="Fusion network, named like --weights [the one of the weights].")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     tile: Annotated[int | None, typer.Option(help="Tile side in input pixels; 0 never tiles [from memory].")] = None,
@@ -37,7 +37,7 @@ def upscale(
         str | None, typer.Option("--max-memory", help="Memory on the device, e.g. 4G [half of what is free].")
     ] = None,
     format: Annotated[str | None, typer.Option(help="png, tiff, webp, jpeg or avif [the input's].")] = None,
-    suffix: Annotated[str | None, typer.Option(help="Added to result names [_x4].")] = None,
+    suffix: Annotated[str | None, typer.Option(help="Added to result names [_x4 with 4x weights].")] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Descend into folders.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     save_samples: Annotated[
@@ -48,93 +48,79 @@ def upscale(
 ) -> int:
     """Upscale pictures.
 
-    Existing results are kept unless --overwrite. JSON goes to stdout, or to stderr when the picture does.
+    Existing results are kept unless --overwrite, and earlier results found among the inputs are not upscaled again.
+    JSON goes to stdout, or to stderr when the picture does.
     """
-    from srspace.cli.batch import plan
-    from srspace.cli.output import progress_bar
+    from srspace.cli.batch import find_inputs, format_named, plan
+    from srspace.cli.output import message, progress_bar
+    from srspace.hub import choose_fusion, weights_scale
 
     limit = None if max_memory is None else parse_memory(max_memory)
     sampling = SamplingConfig(temperature=tau, samples=samples, seed=seed, tile=tile, max_memory=limit)
-    jobs = plan(inputs, output, recursive=recursive, suffix="_x4" if suffix is None else suffix, format=format)
-    if jobs[0].target is None and sys.stdout.isatty():
+    _check_mode(mode, fusion, save_samples)
+    if mode == "sample":
+        sampling = replace(sampling, samples=1)
+    format = None if format is None else format_named(format)
+    found = find_inputs(inputs, recursive=recursive)
+    scale = weights_scale(weights)
+    fusion = choose_fusion(weights, mode, fusion) if mode.startswith("fusion") else None
+    planned = plan(
+        found,
+        output,
+        suffix=f"_x{scale}" if suffix is None else suffix,
+        format=format,
+        save_samples=save_samples,
+        samples=sampling.samples,
+    )
+    if planned.jobs[0].target is None and sys.stdout is not None and sys.stdout.isatty():
         raise UsageError("a picture is not written to a terminal; redirect standard output or give -o.")
+    from srspace.cli.run import Run
     from srspace.upscaler import Upscaler
 
-    upscaler = Upscaler.load(weights, modes=(mode,), device=device, precision=precision)
+    upscaler = Upscaler.load(weights, modes=(mode,), fusion=fusion, device=device, precision=precision)
     upscaler.check(mode, sampling)
+    run = Run(upscaler, mode, sampling, weights, fusion, format, overwrite)
     failed = 0
-    with progress_bar(len(jobs), quiet=quiet or as_json) as (start, share):
-        for job in jobs:
+    for path, reason in planned.skipped:
+        _print(run.record(str(path), None) | {"status": "skipped", "error": reason}, as_json=as_json, quiet=quiet)
+    with progress_bar(len(planned.jobs), quiet=quiet or as_json) as (start, share):
+        for job in planned.jobs:
             start(Path(job.name).name)
-            record: dict[str, Any] = {"input": job.name, "output": str(job.target) if job.target else "-"}
-            try:
-                if job.target is not None and job.target.exists() and not overwrite:
-                    record["status"] = "kept"
-                else:
-                    result = _run(upscaler, job, mode, sampling, format, save_samples, share)
-                    record |= {"status": "done", **_describe(result)}
-            except SRSpaceError as error:
-                failed += 1
-                record |= {"status": "failed", "error": str(error)}
+            record = run.attempt(job, share)
+            failed += record["status"] == "failed"
             _print(record, as_json=as_json, quiet=quiet)
+    if failed and len(planned.jobs) > 1 and not quiet and not as_json:
+        message(f"{failed} of {len(planned.jobs)} pictures failed.")
     return EXIT_FAILED if failed else EXIT_OK
 
 
-def _run(
-    upscaler: Upscaler,
-    job: Job,
-    mode: str,
-    sampling: SamplingConfig,
-    format: str | None,
-    save_samples: Path | None,
-    share: Any,
-) -> UpscaleResult:
-    from srspace.images import encode_picture, format_of, read_picture, write_picture
+def _check_mode(mode: str, fusion: str | None, save_samples: Path | None) -> None:
+    from srspace.config import MODES
 
-    if job.target is not None and format is None:
-        format_of(job.target)
-    data = sys.stdin.buffer.read() if job.source is None else job.source
-    picture = read_picture(data, name="standard input" if job.source is None else job.name)
-
-    def keep(index: int, candidate: Any) -> None:
-        if save_samples is not None:
-            stem = "stdin" if job.source is None else job.source.stem
-            write_picture(candidate, save_samples / f"{stem}_{index:03d}.png")
-
-    result = upscaler.upscale(
-        picture, mode=mode, sampling=sampling, progress=share, on_candidate=keep if save_samples else None
-    )
-    if job.target is None:
-        sys.stdout.buffer.write(encode_picture(result.picture, format or "png"))
-        sys.stdout.buffer.flush()
-    else:
-        write_picture(result.picture, job.target, format)
-    return result
-
-
-def _describe(result: UpscaleResult) -> dict[str, Any]:
-    return {
-        "mode": result.mode,
-        "tau": result.sampling.temperature,
-        "n": 0 if result.mode == "rrdb" else result.sampling.samples,
-        "seed": result.sampling.seed,
-        "width": result.picture.width,
-        "height": result.picture.height,
-        "seconds": round(result.seconds, 3),
-        "redraws": [
-            {"index": r.index, "tau": r.temperature, "attempts": r.attempts, "reason": r.reason} for r in result.redraws
-        ],
-    }
+    if mode not in MODES:
+        raise UsageError(f"the mode must be one of {', '.join(MODES)}, not {mode!r}.")
+    if fusion is not None and not mode.startswith("fusion"):
+        raise UsageError(f"--fusion goes with the fusion modes, not with {mode}.")
+    if save_samples is not None and mode == "rrdb":
+        raise UsageError("the mode rrdb draws no candidates that --save-samples could write.")
+    if save_samples is not None and save_samples.exists() and not save_samples.is_dir():
+        raise UsageError(f"{save_samples} is a file; --save-samples takes a folder.")
 
 
 def _print(record: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
-    from srspace.cli.output import print_json
+    from srspace.cli.batch import STDIO
+    from srspace.cli.output import message, print_json
 
     if as_json:
-        print_json(record, error=record["output"] == "-")
+        print_json(record, error=record["output"] == STDIO)
     elif record["status"] == "failed":
-        print(f"srspace: {record['error']}", file=sys.stderr)
-    elif not quiet:
-        detail = f"{record['width']}x{record['height']}, {record['seconds']:.1f} s" if "width" in record else "kept"
-        redrawn = f", {len(record['redraws'])} candidates redrawn" if record.get("redraws") else ""
-        print(f"{record['input']} -> {record['output']} ({detail}{redrawn})", file=sys.stderr)
+        message(f"srspace: {record['error']}")
+    elif quiet:
+        return
+    elif record["status"] == "skipped":
+        message(f"{record['input']} skipped: {record['error']}; name it alone to upscale it again.")
+    else:
+        size = "" if record["width"] is None else f"{record['width']}x{record['height']}"
+        took = f"{size}, {record['seconds']:.1f} s" if record["status"] == "done" else f"kept, {size or 'unreadable'}"
+        redrawn = f", {len(record['redraws'])} candidates redrawn" if record["redraws"] else ""
+        message(f"{record['input']} -> {record['output']} ({took}{redrawn})")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from srspace.cli.output import console, print_json
+from srspace.cli.output import message, print_json
 from srspace.errors import EXIT_WEIGHTS, UsageError
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, check, convert and publish weights.")
@@ -20,6 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 def list_(as_json: Json = False) -> None:
     """List the catalogue."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from srspace.hub import load_catalog
@@ -33,7 +34,8 @@ def list_(as_json: Json = False) -> None:
     for entry in entries:
         size = sum(f.size for f in entry.files) / 1e6
         where = "in the box" if entry.bundled else entry.repo or "missing"
-        table.add_row(entry.name, entry.kind, f"{entry.scale}x", f"{size:.1f} MB", entry.licence, where)
+        cells = (entry.name, entry.kind, f"{entry.scale}x", f"{size:.1f} MB", entry.licence, where)
+        table.add_row(*map(escape, cells))
     Console().print(table)
 
 
@@ -61,11 +63,15 @@ def pull(name: str) -> None:
 
 @app.command()
 def verify(name: Annotated[str | None, typer.Argument(help="An entry; without it, all bundled ones.")] = None) -> int:
-    """Compare bundled weights with the catalogue's checksums."""
+    """Compare weights with the catalogue's checksums; what is not in the box is fetched first."""
     from srspace.hub import find_entry, load_catalog, verify_folder, weights_root
+    from srspace.hub import pull as fetch
 
-    entries = [find_entry(name)] if name else list(load_catalog().values())
-    checks = [check for entry in entries for check in verify_folder(weights_root() / entry.name, entry)]
+    entries = [find_entry(name)] if name else [e for e in load_catalog().values() if e.repo is None or e.bundled]
+    checks = []
+    for entry in entries:
+        in_box = entry.bundled or entry.repo is None
+        checks += verify_folder(weights_root() / entry.name if in_box else fetch(entry.name), entry)
     for check in checks:
         typer.echo(f"{check.path}: {check.problem or 'ok'}")
     return EXIT_WEIGHTS if any(check.problem for check in checks) else 0
@@ -95,7 +101,7 @@ def convert(
 
     report = convert_checkpoint(source, out_dir, overrides=overrides, licence=licence)
     for note in report.notes:
-        console().print(note)
+        message(note)
     typer.echo(str(report.out_dir))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import io
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,13 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from srspace.data.render import render_tiles
 from srspace.errors import DataError
 from srspace.resize import imresize
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp"})
+_JPEG_QUALITY = (60, 96)
+_LR_NOISE = 6.0
 
 
 @dataclass(frozen=True)
@@ -25,14 +30,22 @@ class PatchPool:
     Attributes:
         hr: ``(N, 3, S, S)`` uint8.
         lr: ``(N, 3, S / scale, S / scale)`` uint8, made by MATLAB-exact bicubic.
+        degraded: like ``lr``, after JPEG compression or noise (None: there is no such version).
+        degraded_share: share of the drawn pairs whose LR patch comes from ``degraded``.
     """
 
     hr: Tensor
     lr: Tensor
+    degraded: Tensor | None = None
+    degraded_share: float = 0.0
 
     @property
     def scale(self) -> int:
         return self.hr.shape[-1] // self.lr.shape[-1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.hr.device
 
     def __len__(self) -> int:
         return self.hr.shape[0]
@@ -46,6 +59,9 @@ class PatchPool:
 
         Returns:
             ``(B, 3, patch, patch)`` and ``(B, 3, patch / scale, patch / scale)``, float32 in [0, 1].
+
+        Raises:
+            ValueError: the patch is not a multiple of the scale, or larger than a tile.
         """
         device, scale = self.hr.device, self.scale
         side = patch // scale
@@ -65,7 +81,45 @@ class PatchPool:
             out = torch.where(transpose[:, None, None, None], out.transpose(2, 3), out)
             return out.float() / 255
 
-        return crop(self.hr, scale), crop(self.lr, 1)
+        hr, lr = crop(self.hr, scale), crop(self.lr, 1)
+        if self.degraded is not None and self.degraded_share > 0:
+            chosen = torch.rand(count, device=device) < self.degraded_share
+            lr = torch.where(chosen[:, None, None, None], crop(self.degraded, 1), lr)
+        return hr, lr
+
+
+@dataclass(frozen=True)
+class MixedPool:
+    """Several pools drawn from in fixed shares: the photographs at several sizes, rendered pictures.
+
+    Attributes:
+        pools: on one device, of one scale.
+        shares: of every batch; they add up to 1.
+    """
+
+    pools: tuple[PatchPool, ...]
+    shares: tuple[float, ...]
+
+    @property
+    def scale(self) -> int:
+        return self.pools[0].scale
+
+    @property
+    def device(self) -> torch.device:
+        return self.pools[0].device
+
+    def __len__(self) -> int:
+        return sum(len(pool) for pool in self.pools)
+
+    def draw(self, count: int, patch: int) -> tuple[Tensor, Tensor]:
+        """As :meth:`PatchPool.draw`; every pool gives its share of the batch, rounded."""
+        edges = [round(count * float(share)) for share in np.cumsum((0.0, *self.shares))]
+        counts = [b - a for a, b in pairwise(edges)]
+        drawn = [pool.draw(n, patch) for pool, n in zip(self.pools, counts, strict=True) if n]
+        return torch.cat([hr for hr, _ in drawn]), torch.cat([lr for _, lr in drawn])
+
+
+Pool = PatchPool | MixedPool
 
 
 def load_pool(
@@ -104,9 +158,84 @@ def load_pool(
                 progress((i + 1) / len(paths))
     if not tiles:
         raise DataError(f"{folder} holds no picture of at least {tile}x{tile} pixels.")
-    hr = torch.stack(tiles).to(device)
-    lr = torch.cat([imresize(part, 1 / scale) for part in hr.split(32)])
-    return PatchPool(hr, lr)
+    return pool_of(torch.stack(tiles).to(device), scale)
+
+
+def pool_of(hr: Tensor, scale: int) -> PatchPool:
+    """A pool of HR tiles ``(N, 3, S, S)`` uint8, with their LR versions."""
+    return PatchPool(hr, torch.cat([imresize(part, 1 / scale) for part in hr.split(32)]))
+
+
+def mixed_pool(
+    base: PatchPool,
+    *,
+    reductions: Sequence[float] = (),
+    rendered: int = 0,
+    rendered_share: float = 0.0,
+    degraded_share: float = 0.0,
+    seed: int = 0,
+) -> Pool:
+    """Widen what training sees: the same tiles at smaller sizes, rendered pictures, degraded LR patches.
+
+    Args:
+        base: tiles at their full size; with any reductions, they give half of what photographs give to a batch.
+        reductions: further sizes, as factors below 1; they share the other half.
+        rendered: number of rendered tiles (see :func:`srspace.data.render.render_tiles`).
+        rendered_share: their share of a batch.
+        degraded_share: share of pairs whose LR patch has been compressed as JPEG or has noise added.
+        seed: of rendering and degradation.
+
+    Raises:
+        ValueError: a reduction does not lie between 0 and 1, or the shares do not either.
+    """
+    if any(not 0 < r < 1 for r in reductions) or not 0 <= rendered_share < 1 or not 0 <= degraded_share < 1:
+        raise ValueError("reductions must lie between 0 and 1, shares in [0, 1)")
+    scale, side = base.scale, base.hr.shape[-1]
+    pools, photographs = [base], 1.0 - (rendered_share if rendered else 0.0)
+    shares = [photographs / 2 if reductions else photographs]
+    for reduction in reductions:
+        reduced = int(side * reduction) // scale * scale
+        pools.append(pool_of(torch.cat([imresize(x, size=(reduced, reduced)) for x in base.hr.split(32)]), scale))
+        shares.append(photographs / 2 / len(reductions))
+    if rendered and rendered_share:
+        pools.append(pool_of(render_tiles(rendered, side, seed=seed).to(base.device), scale))
+        shares.append(rendered_share)
+    if degraded_share:
+        pools = [
+            PatchPool(p.hr, p.lr, degrade(p.lr, seed=seed + i).to(base.device), degraded_share)
+            for i, p in enumerate(pools)
+        ]
+    return MixedPool(tuple(pools), tuple(shares)) if len(pools) > 1 else pools[0]
+
+
+def degrade(images: Tensor, *, seed: int = 0) -> Tensor:
+    """Every other image compressed as JPEG at a random quality of 60 to 95, the rest with Gaussian noise.
+
+    Args:
+        images: ``(N, 3, h, w)`` uint8.
+        seed: of qualities and noise.
+
+    Returns:
+        The same shape, uint8, on the CPU.
+    """
+    rng = np.random.default_rng(seed)
+    qualities = rng.integers(*_JPEG_QUALITY, images.shape[0])
+    sigmas = rng.uniform(0.5, _LR_NOISE, images.shape[0])
+    seeds = rng.integers(0, 2**31, images.shape[0])
+    arrays = images.permute(0, 2, 3, 1).cpu().numpy()
+
+    def one(i: int) -> np.ndarray:
+        if i % 2:
+            noisy = arrays[i] + np.random.default_rng(seeds[i]).normal(0, sigmas[i], arrays[i].shape)
+            rounded: np.ndarray = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+            return rounded
+        buffer = io.BytesIO()
+        Image.fromarray(arrays[i]).save(buffer, "JPEG", quality=int(qualities[i]))
+        return np.asarray(Image.open(buffer))
+
+    with ThreadPoolExecutor() as executor:
+        out = np.stack(list(executor.map(one, range(len(arrays)))))
+    return torch.from_numpy(out).permute(0, 3, 1, 2).contiguous()
 
 
 def find_pictures(folder: Path) -> list[Path]:

@@ -36,6 +36,16 @@ def psnr(sr: Tensor, hr: Tensor, *, y_only: bool = False, border: int = 0) -> Te
     Raises:
         ValueError: the shapes differ, or nothing is left inside the border.
     """
+    a, b = comparable(sr, hr, y_only=y_only, border=border)
+    return -10 * (a - b).square().flatten(1).mean(1).log10()
+
+
+def comparable(sr: Tensor, hr: Tensor, *, y_only: bool, border: int) -> tuple[Tensor, Tensor]:
+    """Both images in float64, as luma if asked for, without their borders.
+
+    Raises:
+        ValueError: the shapes differ, or nothing is left inside the border.
+    """
     if sr.shape != hr.shape or sr.ndim != 4 or sr.shape[1] != 3:
         raise ValueError(f"expected two images (B, 3, H, W), not {tuple(sr.shape)} and {tuple(hr.shape)}")
     if border < 0 or min(sr.shape[2:]) <= 2 * border:
@@ -45,4 +55,4 @@ def psnr(sr: Tensor, hr: Tensor, *, y_only: bool = False, border: int = 0) -> Te
         a, b = luma(a), luma(b)
     if border:
         a, b = (x[..., border:-border, border:-border] for x in (a, b))
-    return -10 * (a - b).square().flatten(1).mean(1).log10()
+    return a, b

@@ -1,9 +1,9 @@
 """The networks, built from configurations."""
 
 from srspace.models.build import build
-from srspace.models.fusion import FusionNet
+from srspace.models.fusion import Fusion, FusionNet, SetFusionNet
 from srspace.models.inference import PreparedSRFlow
 from srspace.models.rrdb import RRDBFeatures, RRDBNet
 from srspace.models.srflow import SRFlow
 
-__all__ = ["FusionNet", "PreparedSRFlow", "RRDBFeatures", "RRDBNet", "SRFlow", "build"]
+__all__ = ["Fusion", "FusionNet", "PreparedSRFlow", "RRDBFeatures", "RRDBNet", "SRFlow", "SetFusionNet", "build"]

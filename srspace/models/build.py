@@ -8,7 +8,7 @@ from torch import nn
 
 from srspace.config import FlowConfig, FusionConfig, RRDBConfig
 from srspace.errors import CheckpointError
-from srspace.models.fusion import FusionNet
+from srspace.models.fusion import FusionNet, SetFusionNet
 from srspace.models.rrdb import RRDBNet
 from srspace.models.srflow import SRFlow
 
@@ -30,7 +30,8 @@ def build(config: dict[str, Any]) -> nn.Module:
         if kind == "encoder":
             return RRDBNet(RRDBConfig.from_dict(config["encoder"]))
         if kind == "fusion":
-            return FusionNet(FusionConfig.from_dict(config["fusion"]))
+            sizes = FusionConfig.from_dict(config["fusion"])
+            return SetFusionNet(sizes) if sizes.samples is None else FusionNet(sizes)
     except KeyError as error:
         raise CheckpointError(f"the configuration has no section {error}.") from error
     except ValueError as error:

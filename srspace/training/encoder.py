@@ -10,21 +10,22 @@ import torch
 from torch import Tensor, nn
 
 from srspace.config import TrainConfig
-from srspace.data.patches import PatchPool
+from srspace.data.patches import Pool
 from srspace.metrics import psnr
 from srspace.models import RRDBNet
-from srspace.training.loop import Loop
+from srspace.training.loop import Loop, seed_process
 
 
 def train_encoder(
     network: RRDBNet,
-    pool: PatchPool,
+    pool: Pool,
     config: TrainConfig,
     out_dir: Path,
     *,
     validation: tuple[Tensor, Tensor] | None = None,
     amp: bool = True,
     compile: bool = False,
+    graph: bool = True,
     resume: bool = True,
     extra: Mapping[str, Any] | None = None,
     report: Callable[[dict[str, Any]], None] | None = None,
@@ -39,6 +40,7 @@ def train_encoder(
         validation: HR and LR crops, ``(B, 3, H, W)``.
         amp: run the network in bfloat16.
         compile: use ``torch.compile``.
+        graph: replay steps as a CUDA graph where the device is a GPU.
         resume: go on from the folder's state.
         extra: further entries for ``config.json``.
         report: called with every log record.
@@ -46,8 +48,8 @@ def train_encoder(
     Returns:
         The last log record.
     """
-    torch.manual_seed(config.seed)
-    device = pool.hr.device
+    seed_process(config.seed)
+    device = pool.device
     network.train().requires_grad_(True)
     if device.type == "cuda":
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -72,7 +74,7 @@ def train_encoder(
         ]
         return {"val_psnr_y": torch.cat(scores).mean().item()}
 
-    loop = Loop(network, loss, config, out_dir, validate=validate, extra=extra, report=report)
+    loop = Loop(network, loss, config, out_dir, validate=validate, extra=extra, report=report, graph=graph)
     if resume:
         loop.resume()
     return loop.run()

@@ -11,14 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from srspace.config import TrainConfig
-from srspace.data.patches import PatchPool
+from srspace.data.patches import Pool
 from srspace.models import SRFlow
 from srspace.models.flow import ActNorm2d
 from srspace.resize import imresize
-from srspace.training.loop import Loop
+from srspace.training.loop import Loop, seed_process
 
 
-def nll_loss(model: SRFlow, hr: Tensor, lr: Tensor, *, noise: float, train_encoder: bool = False) -> Tensor:
+def nll_loss(
+    model: SRFlow, hr: Tensor, lr: Tensor, *, noise: float, train_encoder: bool = False, head_weight: float = 0.0
+) -> Tensor:
     """Mean negative log-likelihood in bits per HR pixel of noisy patches (Lugmayr et al., 2020).
 
     Args:
@@ -27,25 +29,33 @@ def nll_loss(model: SRFlow, hr: Tensor, lr: Tensor, *, noise: float, train_encod
         lr: its LR version.
         noise: standard deviation of the Gaussian noise added to ``hr``, on the 0..255 scale.
         train_encoder: let gradients reach the encoder.
+        head_weight: weight of the L1 distance of the encoder's own output, which keeps it a good regression network
+            while it is trained along.
     """
     noisy = hr + torch.randn_like(hr) * (noise / 255)
     with torch.set_grad_enabled(train_encoder and torch.is_grad_enabled()):
         features = model.features(lr)
     _, log_likelihood = model.log_likelihood(noisy, model.conditions(features))
-    return -log_likelihood.mean() / (math.log(2) * hr.shape[2] * hr.shape[3])
+    loss = -log_likelihood.mean() / (math.log(2) * hr.shape[2] * hr.shape[3])
+    if train_encoder and head_weight:
+        loss = loss + head_weight * (model.encoder.head(features) - hr).abs().mean()
+    return loss
 
 
 def train_flow(
     model: SRFlow,
-    pool: PatchPool,
+    pool: Pool,
     config: TrainConfig,
     out_dir: Path,
     *,
     validation: tuple[Tensor, Tensor] | None = None,
     train_encoder: bool = False,
+    head_weight: float = 0.0,
+    encoder_rate: float = 1.0,
     initialize: bool = False,
     amp: bool = True,
     compile: bool = False,
+    graph: bool = True,
     resume: bool = True,
     extra: Mapping[str, Any] | None = None,
     report: Callable[[dict[str, Any]], None] | None = None,
@@ -59,9 +69,12 @@ def train_flow(
         out_dir: run folder (resumed from when it holds a state and ``resume``).
         validation: HR and LR crops, ``(B, 3, H, W)``.
         train_encoder: train the encoder along.
+        head_weight: see :func:`nll_loss`.
+        encoder_rate: factor on the encoder's learning rate.
         initialize: set the actnorms from the first batch (for a flow that starts from nothing).
         amp: run subnets and encoder in bfloat16; the flow's affine arithmetic stays float32.
         compile: use ``torch.compile``.
+        graph: replay steps as a CUDA graph where the device is a GPU.
         resume: go on from the folder's state.
         extra: further entries for ``config.json``.
         report: called with every log record.
@@ -69,8 +82,8 @@ def train_flow(
     Returns:
         The last log record.
     """
-    torch.manual_seed(config.seed)
-    device = pool.hr.device
+    seed_process(config.seed)
+    device = pool.device
     model.train().requires_grad_(True)
     model.encoder.requires_grad_(train_encoder)
     if device.type == "cuda":
@@ -78,7 +91,7 @@ def train_flow(
 
     def loss_of(hr: Tensor, lr: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-            return nll_loss(model, hr, lr, noise=config.noise, train_encoder=train_encoder)
+            return nll_loss(model, hr, lr, noise=config.noise, train_encoder=train_encoder, head_weight=head_weight)
 
     step = torch.compile(loss_of) if compile else loss_of
 
@@ -91,7 +104,17 @@ def train_flow(
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
             return validation_figures(network, *validation, noise=config.noise)
 
-    loop = Loop(model, loss, config, out_dir, validate=validate, extra=extra, report=report)
+    loop = Loop(
+        model,
+        loss,
+        config,
+        out_dir,
+        validate=validate,
+        extra=extra,
+        report=report,
+        graph=graph,
+        rates={"encoder.": encoder_rate},
+    )
     if not (resume and loop.resume()) and initialize:
         for module in model.modules():
             if isinstance(module, ActNorm2d):

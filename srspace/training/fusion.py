@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from srspace.config import TrainConfig
-from srspace.data.patches import PatchPool
+from srspace.config import FusionConfig, TrainConfig
+from srspace.data.patches import PatchPool, Pool
 from srspace.errors import UsageError
 from srspace.metrics import Lpips, psnr
-from srspace.models import FusionNet, SRFlow
-from srspace.training.loop import Loop
+from srspace.models import Fusion, SRFlow
+from srspace.training.loop import Loop, seed_process
 
 LOSSES = ("l1", "lpips")
 
@@ -31,6 +32,14 @@ class CandidatePool:
 
     candidates: Tensor
     hr: Tensor
+
+    def __len__(self) -> int:
+        return self.hr.shape[0]
+
+    def replace(self, start: int, fresh: CandidatePool) -> None:
+        """Overwrite the patches from ``start`` on (wrapping around) by fresh ones."""
+        places = torch.arange(start, start + len(fresh), device=self.hr.device) % len(self)
+        self.candidates[places], self.hr[places] = fresh.candidates, fresh.hr
 
     def draw(self, count: int, samples: int) -> tuple[Tensor, Tensor]:
         """A batch of stacks in random order, with random flips and rotations.
@@ -52,13 +61,14 @@ class CandidatePool:
 @torch.no_grad()
 def draw_candidates(
     model: SRFlow,
-    pool: PatchPool,
+    pool: Pool,
     *,
     patches: int,
     samples: int,
     patch: int,
     temperatures: Sequence[float] = (0.9,),
-    batch_size: int = 16,
+    batch_size: int = 32,
+    in_order: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> CandidatePool:
     """Sample the flow on random patches; a broken candidate is drawn again at a lower temperature.
@@ -71,13 +81,17 @@ def draw_candidates(
         patch: side of an HR patch.
         temperatures: each batch uses one of them at random.
         batch_size: patches computed at a time.
+        in_order: take the pool's tiles whole, one after the other, instead of random crops.
         progress: called with the share done.
     """
     stacks, originals = [], []
     done = 0
     while done < patches:
         count = min(batch_size, patches - done)
-        hr, lr = pool.draw(count, patch)
+        if in_order and isinstance(pool, PatchPool):
+            hr, lr = (x[done : done + count].float() / 255 for x in (pool.hr, pool.lr))
+        else:
+            hr, lr = pool.draw(count, patch)
         conditions = model.conditions(model.features(lr))
         shapes = model.flow.latent_shapes(patch, patch)
         temperature = temperatures[int(torch.randint(len(temperatures), (1,)))]
@@ -105,7 +119,7 @@ def _broken(sr: Tensor) -> Tensor:
 
 
 def train_fusion(
-    network: FusionNet,
+    network: Fusion,
     pool: CandidatePool,
     config: TrainConfig,
     out_dir: Path,
@@ -115,6 +129,8 @@ def train_fusion(
     pixel_weight: float = 0.0,
     validation: CandidatePool | None = None,
     judge: Literal["alex", "squeeze", "vgg"] | None = None,
+    refresh: Callable[[], CandidatePool] | None = None,
+    refresh_every: int = 10,
     amp: bool = True,
     resume: bool = True,
     extra: Mapping[str, Any] | None = None,
@@ -131,7 +147,10 @@ def train_fusion(
         backbone: LPIPS backbone to train on.
         pixel_weight: weight of an L1 term added to LPIPS.
         validation: held-out candidates.
-        judge: LPIPS backbone of the validation figure (None: the training one).
+        judge: a second LPIPS backbone to validate on beside the training one.
+        refresh: draws fresh patches, which replace the oldest of the pool, so that the network does not learn the
+            pool by heart.
+        refresh_every: iterations from one such replacement to the next.
         amp: run the network in bfloat16.
         resume: go on from the folder's state.
         extra: further entries for ``config.json``.
@@ -145,18 +164,33 @@ def train_fusion(
     """
     if loss not in LOSSES:
         raise UsageError(f"the loss must be one of {', '.join(LOSSES)}, not {loss!r}.")
-    samples = network.config.samples
-    if pool.candidates.shape[1] < samples:
-        raise UsageError(f"the network takes {samples} candidates, the pool has {pool.candidates.shape[1]}.")
-    torch.manual_seed(config.seed)
+    there, wanted = pool.candidates.shape[1], network.config.samples
+    if wanted is not None and there < wanted:
+        raise UsageError(f"the network takes {wanted} candidates, the pool has {there}.")
+    judged = wanted or min(there, FusionConfig.samples or there)
+    seed_process(config.seed)
     device = pool.hr.device
     network.train().requires_grad_(True)
+    if device.type == "cuda":
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     distance = Lpips(backbone).to(device) if loss == "lpips" else None
-    critic = Lpips(judge or backbone).to(device) if validation is not None and (judge or distance) else None
+    nets = {judge or backbone, backbone} if validation is not None and (judge or distance) else set()
+    critics = {net: Lpips(net).to(device) for net in sorted(nets)}
     # Patches were sampled with zero padding at their borders, which whole pictures do not have there.
     margin = 8
 
+    numbers = random.Random(config.seed)
+    iteration, oldest = 0, 0
+
     def step() -> Tensor:
+        nonlocal iteration, oldest
+        iteration += 1
+        if refresh is not None and iteration % refresh_every == 0:
+            fresh = refresh()
+            pool.replace(oldest, fresh)
+            oldest = (oldest + len(fresh)) % len(pool)
+        # A network for any number of candidates sees the usual one in half of the steps.
+        samples = wanted or (judged if numbers.random() < 0.5 else numbers.randint(min(2, there), there))
         stacks, hr = pool.draw(config.batch_size, samples)
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
             sr = network(stacks)
@@ -171,12 +205,12 @@ def train_fusion(
             return {}
         figures: dict[str, list[Tensor]] = {}
         for stack, hr in zip(validation.candidates.split(4), validation.hr.split(4), strict=True):
-            stack, target = stack[:, :samples].float() / 255, hr.float() / 255
+            stack, target = stack[:, :judged].float() / 255, hr.float() / 255
             fused = trained(stack).clamp(0, 1)
             for name, sr in (("fusion", fused), ("mean", stack.mean(1)), ("sample", stack[:, 0])):
                 figures.setdefault(f"val_psnr_{name}", []).append(psnr(sr, target, y_only=True, border=4))
-                if critic is not None:
-                    figures.setdefault(f"val_lpips_{name}", []).append(critic(sr, target))
+                for net, critic in critics.items():
+                    figures.setdefault(f"val_{net}_{name}", []).append(critic(sr, target))
         return {key: torch.cat(values).mean().item() for key, values in figures.items()}
 
     loop = Loop(network, step, config, out_dir, validate=validate, extra=extra, report=report, dtype=torch.float16)

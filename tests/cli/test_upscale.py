@@ -95,7 +95,7 @@ def test_bad_files_are_reported_and_the_rest_goes_on(tmp_path: Path):
         (["upscale", "--device", "abacus", "IN"], 2),
         (["upscale", "--weights", "nothing", "IN"], 3),
         (["upscale", "-o", "IN/x/out.png", "IN"], 1),
-        (["upscale", "-o", "out.xyz", "IN"], 1),
+        (["upscale", "-o", "out.xyz", "IN"], 2),
         (["upscale"], 2),
         (["upscale", "--nonsense", "IN"], 2),
     ],
@@ -157,10 +157,358 @@ def test_alpha_grey_and_depth_survive(tmp_path: Path):
     assert samples[visible][:, :3].min() > 200, "a dark fringe"
 
 
+def records(capsys) -> list[dict]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_candidates_of_equal_stems_are_kept_apart(tmp_path: Path, tiny: Path):
+    for name in ("a.png", "a.jpg", "sub/a.png"):
+        picture(tmp_path / "in" / name)
+    arguments = ["upscale", str(tmp_path / "in"), "-r", "-w", str(tiny / "x4"), "-n", "2", "-o", str(tmp_path / "out")]
+    assert main([*arguments, "--save-samples", str(tmp_path / "s")]) == 0
+    saved = sorted(str(p.relative_to(tmp_path / "s")) for p in (tmp_path / "s").rglob("*.png"))
+    assert saved == [f"{name}_00{i}.png" for name in ("a.jpg", "a.png", "sub/a.png") for i in (0, 1)]
+
+
+def test_candidates_that_exist_are_not_replaced_by_others(tmp_path: Path, tiny: Path, capsys):
+    source, folder = picture(tmp_path / "a.png"), tmp_path / "s"
+    arguments = ["upscale", str(source), "-w", str(tiny / "x4"), "-n", "2", "--save-samples", str(folder), "-o"]
+    assert main([*arguments, str(tmp_path / "1.png")]) == 0
+    (folder / "a.png_001.png").unlink()
+    assert main([*arguments, str(tmp_path / "2.png")]) == 0, "what an interrupted run left is completed"
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    assert len(before) == 2
+    capsys.readouterr()
+    assert main([*arguments, str(tmp_path / "3.png"), "--seed", "1"]) == 1
+    picture(source, seed=5)
+    assert main([*arguments, str(tmp_path / "3.png")]) == 1
+    assert "a.png_000.png exists" in capsys.readouterr().err
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before and not (tmp_path / "3.png").exists()
+    assert main([*arguments, str(tmp_path / "3.png"), "--overwrite"]) == 0
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} != before
+
+
+def test_the_suffix_follows_the_scale_of_the_weights(tmp_path: Path, tiny: Path):
+    source = picture(tmp_path / "a.png")
+    for scale in (4, 8):
+        assert main(["upscale", str(source), "-w", str(tiny / f"x{scale}"), "-m", "rrdb"]) == 0
+        with Image.open(tmp_path / f"a_x{scale}.png") as image:
+            assert image.size == (8 * scale, 6 * scale)
+
+
+@pytest.mark.parametrize("again", [["--format", "jpeg"], ["--suffix", "_big"], ["-w", "x8"], ["-o", "elsewhere"]])
+def test_results_beside_inputs_are_not_taken_for_inputs(tmp_path: Path, tiny: Path, capsys, monkeypatch, again):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.tif", "c.webp"):
+        picture(tmp_path / "in" / name)
+    weights = str(tiny / "x4")
+    again = [str(tiny / "x8") if a == "x8" else a for a in again]
+    assert main(["upscale", "in", "-m", "rrdb", "-w", weights]) == 0
+    capsys.readouterr()
+    for inputs in (["in"], [f"in/{name}" for name in sorted(p.name for p in Path("in").iterdir())]):
+        assert main(["upscale", *inputs, "-m", "rrdb", "-w", weights, "--json", "--overwrite", *again]) == 0
+        seen = records(capsys)
+        done = sorted(r["input"] for r in seen if r["status"] == "done")
+        skipped = [r for r in seen if r["status"] == "skipped"]
+        assert done == ["in/a.png", "in/b.tif", "in/c.webp"]
+        assert {"in/a_x4.png", "in/b_x4.tif", "in/c_x4.webp"} <= {r["input"] for r in skipped}
+        assert all("made from" in r["error"] for r in skipped)
+
+
+def test_results_can_be_upscaled_again_when_asked_for(tmp_path: Path, tiny: Path, capsys):
+    picture(tmp_path / "in" / "a.png")
+    first, second = tmp_path / "first", tmp_path / "second"
+    arguments = ["-m", "rrdb", "-w", str(tiny / "x4")]
+    assert main(["upscale", str(tmp_path / "in"), "-o", str(first), *arguments]) == 0
+    assert main(["upscale", str(first), *arguments]) == 2
+    assert "earlier results" in capsys.readouterr().err
+    assert main(["upscale", str(first), "-o", str(second), *arguments]) == 0
+    assert main(["upscale", str(first / "a_x4.png"), *arguments]) == 0
+    assert (second / "a_x4_x4.png").exists() and (first / "a_x4_x4.png").exists()
+
+
+def test_a_picture_that_only_looks_like_a_result_is_never_replaced(tmp_path: Path, tiny: Path, capsys):
+    picture(tmp_path / "a.png")
+    genuine = picture(tmp_path / "a_x4.png", seed=3)
+    before = genuine.read_bytes()
+    assert main(["upscale", str(tmp_path), "-m", "rrdb", "-w", str(tiny / "x4"), "--overwrite"]) == 2
+    assert "would replace the input" in capsys.readouterr().err and genuine.read_bytes() == before
+    assert main(["upscale", str(tmp_path), "-m", "rrdb", "-w", str(tiny / "x4"), "-o", str(tmp_path / "out")]) == 0
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_unusual_names_survive(tmp_path: Path, tiny: Path):
+    folder = tmp_path / "in"
+    names = [
+        b"[red]x[/red].png",
+        b"[/].png",
+        b"new\nline.png",
+        b"-lead.png",
+        b"esc\x1b[31m.png",
+        b"sp ace.png",
+        b"b\xff.png",
+    ]
+    folder.mkdir()
+    picture(tmp_path / "p.png")
+    for name in names:
+        (folder / os.fsdecode(name).replace("/", ":")).write_bytes((tmp_path / "p.png").read_bytes())
+    (folder / os.fsdecode(b"bad\xfe[b].png")).write_bytes(b"")
+    arguments = ["upscale", folder, "-m", "rrdb", "-w", tiny / "x4", "-o", tmp_path / "out"]
+    done = run(*arguments, "--json")
+    assert done.returncode == 1, done.stderr
+    seen = [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
+    assert sorted(os.fsencode(r["input"]) for r in seen) == sorted(os.fsencode(p) for p in folder.iterdir())
+    assert all(Path(r["output"]).exists() for r in seen if r["status"] == "done")
+    done = run(*arguments)
+    lines = done.stderr.decode("utf-8").splitlines()
+    assert len(lines) == len(names) + 2 and b"\x1b" not in done.stderr
+    assert any("bad\\xfe[b].png is empty" in line for line in lines)
+    assert any("[red]x[:red].png" in line for line in lines) and any("new\\nline" in line for line in lines)
+
+
+def test_progress_shows_names_as_they_are(monkeypatch):
+    import sys as system
+
+    from srspace.cli.output import progress_bar
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(system, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_bar(1, quiet=False) as (start, share):
+        start("[/red][bold]x\udcff\n.png")
+        share(0.5)
+    assert "[/red][bold]x\\xff\\n.png" in screen.getvalue()
+
+
+def test_an_unexpected_error_does_not_end_a_batch(tmp_path: Path, tiny: Path, capsys, monkeypatch):
+    from srspace.upscaler import Upscaler
+
+    whole = Upscaler.upscale
+
+    def fragile(self, image, **rest):
+        if image.width == 7:
+            raise RuntimeError("some [bug]\nof two lines")
+        if image.width == 9:
+            raise MemoryError
+        return whole(self, image, **rest)
+
+    monkeypatch.setattr(Upscaler, "upscale", fragile)
+    for name, width in {"a": 7, "b": 8, "c": 9}.items():
+        picture(tmp_path / f"{name}.png", (width, 6))
+    arguments = ["upscale", str(tmp_path), "-m", "rrdb", "-w", str(tiny / "x4"), "-o", str(tmp_path / "out")]
+    assert main(arguments) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert any("a.png: unexpected RuntimeError: some [bug] of two lines" in line for line in lines)
+    assert any("c.png: there is not enough memory" in line for line in lines)
+    assert not any("Traceback" in line for line in lines)
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["b_x4.png"]
+    assert main([*arguments, "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_outputs_are_checked_before_sampling(tmp_path: Path, tiny: Path, capsys, monkeypatch):
+    from srspace.upscaler import Upscaler
+
+    def never(*_: object, **__: object) -> None:
+        pytest.fail("sampled for nothing")
+
+    monkeypatch.setattr(Upscaler, "upscale", never)
+    source = picture(tmp_path / "a.png")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    wide = picture(tmp_path / "wide.webp", (5000, 1))
+    common = ["-m", "rrdb", "-w", str(tiny / "x4")]
+    for target, code, words in (
+        ("a.png/x.png", 1, "a file stands where its folder should be"),
+        ("loop.png", 1, "symbolic link"),
+        ("pipe.png", 1, "not a regular file"),
+        ("x" * 300 + ".png", 1, "too long"),
+        ("a.xyz", 2, "names no format"),
+        ("/proc/x.png", 1, "cannot be written"),
+    ):
+        assert main(["upscale", str(source), *common, "-o", str(tmp_path / target)]) == code
+        printed = capsys.readouterr().err
+        assert words in printed and len(printed.splitlines()) == 1
+    assert main(["upscale", "x" * 300, *common]) == 2
+    picture(tmp_path / "in" / "b.png")
+    (tmp_path / "in" / "b_x4.png").mkdir()
+    assert main(["upscale", str(tmp_path / "in"), *common]) == 1
+    assert "a folder is in its place" in capsys.readouterr().err
+    assert main(["upscale", str(wide), *common]) == 1
+    assert "webp holds at most" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, tiny: Path):
+    resource = pytest.importorskip("resource")
+    for i in range(2):
+        picture(tmp_path / "in" / f"{i}.png", (40, 40), seed=i)
+    command = [sys.executable, "-m", "srspace", "upscale", tmp_path / "in", "-m", "rrdb", "-w", tiny / "x4"]
+    done = subprocess.run(
+        [*command, "-o", tmp_path / "out", "--format", "tiff"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.count("cannot be written") == 2 and len(done.stderr.splitlines()) == 3
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_records_all_have_the_same_keys(tmp_path: Path, tiny: Path, capsys):
+    picture(tmp_path / "a.png")
+    (tmp_path / "bad.png").write_bytes(b"")
+    arguments = ["upscale", str(tmp_path), "-n", "2", "--seed", "7", "-w", str(tiny / "x4"), "--json"]
+    main(arguments)
+    main(arguments)
+    seen = records(capsys)
+    assert {r["status"] for r in seen} == {"done", "failed", "kept", "skipped"}
+    assert {tuple(r) for r in seen} == {tuple(seen[0])}
+    for r in seen:
+        assert (r["mode"], r["tau"], r["n"], r["seed"], r["scale"]) == ("mean", 0.9, 2, 7, 4)
+        assert r["weights"] == str(tiny / "x4") and (r["error"] is None) == (r["status"] in ("done", "kept"))
+        assert (r["width"], r["height"]) == ((32, 24) if r["status"] in ("done", "kept") else (None, None))
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert all(f"`{key}`" in readme for key in seen[0])
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_debug_may_stand_anywhere(tmp_path: Path, capsys, place: int):
+    arguments = ["upscale", str(tmp_path / "missing.png")]
+    assert main([*arguments[:place], "--debug", *arguments[place:]]) == 2
+    assert "Traceback" in capsys.readouterr().err
+    assert main(arguments) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert main(["upscale", "--", "--debug"]) == 2
+    assert "--debug does not exist" in capsys.readouterr().err
+
+
+def test_fusion_networks_of_other_flows_are_not_taken_unasked(tmp_path: Path, tiny: Path, capsys):
+    source = str(picture(tmp_path / "a.png"))
+    arguments = ["upscale", source, "-w", str(tiny / "x4"), "-m", "fusion-l1", "-n", "4", "--json"]
+    assert main(arguments) == 3
+    printed = capsys.readouterr()
+    assert "--fusion" in printed.err and len(printed.err.splitlines()) == 1 and printed.out == ""
+    assert main([*arguments, "--fusion", str(tiny / "fusion")]) == 0
+    assert records(capsys)[0]["fusion"] == str(tiny / "fusion")
+    assert main([*arguments, "--fusion", str(tiny / "x8")]) == 3
+    assert main([*arguments, "--fusion", "fusion-lpips-x4-lite"]) == 2
+    assert main(["upscale", source, "-m", "mean", "--fusion", str(tiny / "fusion")]) == 2
+
+
+def test_a_copy_of_catalogued_weights_is_known_by_its_checksum(tmp_path: Path):
+    import shutil
+
+    from srspace.errors import WeightsError
+    from srspace.hub import find_fusion, weights_root
+
+    shutil.copytree(weights_root() / "srflow-da-x4-lite", tmp_path / "copy")
+    assert find_fusion(str(tmp_path / "copy"), "fusion-l1").name == "fusion-l1-x4-lite"
+    (tmp_path / "copy" / "config.json").write_text("{}")
+    with pytest.raises(WeightsError, match="--fusion"):
+        find_fusion(str(tmp_path / "copy"), "fusion-l1")
+
+
+def test_broken_links_pipes_and_hidden_folders_in_a_folder(tmp_path: Path, tiny: Path, capsys):
+    folder = tmp_path / "in"
+    picture(folder / "a.png")
+    picture(folder / ".hidden" / "b.png")
+    (folder / "gone.png").symlink_to("nowhere.png")
+    (folder / "linked.png").symlink_to("a.png")
+    os.mkfifo(folder / "pipe.png")
+    arguments = ["upscale", str(folder), "-r", "-m", "rrdb", "-w", str(tiny / "x4"), "--json", "-o"]
+    assert main([*arguments, str(tmp_path / "out")]) == 1
+    statuses = {Path(r["input"]).name: r["status"] for r in records(capsys)}
+    assert statuses == {"a.png": "done", "linked.png": "done", "gone.png": "failed", "pipe.png": "failed"}
+
+
+def test_a_link_at_the_target_is_followed(tmp_path: Path, tiny: Path):
+    source = picture(tmp_path / "a.png")
+    (tmp_path / "link.png").symlink_to("real.png")
+    assert main(["upscale", str(source), "-m", "rrdb", "-w", str(tiny / "x4"), "-o", str(tmp_path / "link.png")]) == 0
+    assert (tmp_path / "link.png").is_symlink() and (tmp_path / "real.png").is_file()
+
+
+@pytest.mark.parametrize("destination", ["closed", "full"])
+@pytest.mark.parametrize("what", ["picture", "json"])
+def test_standard_output_that_cannot_take_it(tmp_path: Path, tiny: Path, destination: str, what: str):
+    source = picture(tmp_path / "a.png")
+    arguments = ["upscale", source, "-m", "rrdb", "-w", tiny / "x4", *(["--json"] if what == "json" else ["-o", "-"])]
+    command = [sys.executable, "-m", "srspace", *map(str, arguments)]
+    if destination == "full":
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=120, check=False)
+        error = done.stderr
+    else:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.close()
+        error = process.stderr.read()
+        done = process
+        process.wait()
+    assert done.returncode == 1
+    assert error.decode().startswith("srspace: standard output cannot be written") and error.count(b"\n") == 1
+
+
+def test_interrupting_leaves_nothing_half_written(tmp_path: Path, tiny: Path):
+    picture(tmp_path / "a.png", (64, 64))
+    command = [sys.executable, "-m", "srspace", "upscale", tmp_path / "a.png", "-w", tiny / "x4", "-n", "100000"]
+    command += ["--save-samples", tmp_path / "s"]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "s").glob("*.png")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    error = process.stderr.read().decode()
+    assert process.wait() == 130 and error.splitlines() == ["srspace: interrupted; nothing is half-written."]
+    assert not list(tmp_path.rglob("*.part")) and not (tmp_path / "a_x4.png").exists()
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from srspace.files import atomic_path
+with atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.write_bytes(b"half")
+    print("ready", flush=True)
+    time.sleep(300)
+"""
+
+
+def test_temporary_files_of_killed_runs_go_and_those_of_living_runs_stay(tmp_path: Path, tiny: Path):
+    picture(tmp_path / "in" / "a.png")
+    out = tmp_path / "out"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(out / f"{name}_x4.png")], stdout=subprocess.PIPE)
+        for name in ("dead", "alive")
+    ]
+    try:
+        assert [w.stdout.readline() for w in writers] == [b"ready\n"] * 2
+        writers[0].kill()
+        writers[0].wait()
+        (out / ".mine.part").write_bytes(b"somebody else's")
+        assert len(list(out.glob(".*.srspace.part"))) == 2 and not list(out.glob("*_x4.png"))
+        arguments = ["upscale", str(tmp_path / "in"), "-o", str(out), "-m", "rrdb", "-w", str(tiny / "x4")]
+        assert main(arguments) == 0
+        left = sorted(p.name for p in out.iterdir())
+        assert [n.startswith(".alive") for n in left if n.endswith(".srspace.part")] == [True]
+        assert ".mine.part" in left and "a_x4.png" in left and "dead_x4.png" not in left
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+            writer.stdout.close()
+
+
 def test_save_samples(tmp_path: Path):
     source = picture(tmp_path / "a.png")
     assert (
         main(["upscale", str(source), "-n", "2", "--save-samples", str(tmp_path / "s"), "-o", str(tmp_path / "o.png")])
         == 0
     )
-    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["a_000.png", "a_001.png"]
+    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["a.png_000.png", "a.png_001.png"]

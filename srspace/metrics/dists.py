@@ -1,0 +1,30 @@
+"""DISTS (Ding et al., 2020), thin over piq."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from srspace.metrics._optional import loading
+from srspace.metrics._torchvision import ensure_torchvision
+
+
+class Dists(nn.Module):
+    """Deep image structure and texture similarity, as a distance: 0 for equal images, lower is better.
+
+    Raises:
+        MetricUnavailableError: piq or its weights are missing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        ensure_torchvision()
+        with loading("DISTS", package="piq", extra="metrics", weights="srspace data pull dists"):
+            from piq import DISTS
+
+            self.model = DISTS(reduction="none")
+        self.eval().requires_grad_(False)
+
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """Distance of each pair of images ``(B, 3, H, W)`` in [0, 1]; ``(B,)``."""
+        distance: Tensor = self.model(sr.float(), hr.float())
+        return distance.flatten()

@@ -1,0 +1,1 @@
+"""Showing a benchmark's results: tables, comparisons, the perception-distortion plane."""

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from srspace.data.patches import MixedPool, PatchPool, degrade, mixed_pool, pool_of
+from srspace.data.render import render_tiles
+from srspace.resize import imresize
+
+
+@pytest.fixture(scope="module")
+def base() -> PatchPool:
+    return pool_of(render_tiles(4, 96, seed=1), 4)
+
+
+def test_rendered_tiles_depend_on_seed_and_place_alone():
+    few, many = render_tiles(3, 64, seed=7), render_tiles(6, 64, seed=7)
+    assert few.shape == (3, 3, 64, 64) and few.dtype == torch.uint8
+    assert torch.equal(few, many[:3]) and not torch.equal(few, render_tiles(3, 64, seed=8))
+    assert (many.float().flatten(1).std(1) > 1).sum() >= 4
+
+
+def test_a_mixed_pool_gives_every_pool_its_share(base: PatchPool):
+    pools = tuple(PatchPool(torch.full_like(base.hr, 50 * i), torch.full_like(base.lr, 50 * i)) for i in range(3))
+    hr, lr = MixedPool(pools, (0.5, 0.25, 0.25)).draw(8, 32)
+    assert [(hr * 255).round().flatten(1)[i, 0].item() for i in range(8)] == [0] * 4 + [50] * 2 + [100] * 2
+    assert lr.shape == (8, 3, 8, 8)
+
+
+def test_mixing_reduces_renders_and_degrades(base: PatchPool):
+    pool = mixed_pool(base, reductions=(0.5,), rendered=2, rendered_share=0.2, degraded_share=0.1)
+    assert isinstance(pool, MixedPool)
+    assert [p.hr.shape[-1] for p in pool.pools] == [96, 48, 96]
+    assert pool.shares == pytest.approx((0.4, 0.4, 0.2)) and len(pool) == 10
+    assert all(torch.equal(p.lr, imresize(p.hr, 0.25)) for p in pool.pools)
+    assert all(p.degraded is not None and p.degraded_share == 0.1 for p in pool.pools)
+    assert mixed_pool(base) is base
+    with pytest.raises(ValueError, match="reductions"):
+        mixed_pool(base, reductions=(1.5,))
+
+
+def test_degraded_images_differ_a_little_and_only_where_asked_for(base: PatchPool):
+    worse = degrade(base.lr, seed=3)
+    error = (worse.int() - base.lr.int()).abs().float().flatten(1).mean(1)
+    assert (error > 0).all() and error.max() < 30 and torch.equal(worse, degrade(base.lr, seed=3))
+    torch.manual_seed(0)
+    always = PatchPool(base.hr, base.lr, worse, 1.0)
+    hr, lr = always.draw(8, 96)
+    clean = imresize(hr, 0.25)
+    assert (lr - clean).abs().flatten(1).mean(1).min() > 1 / 2550
+    torch.manual_seed(0)
+    assert torch.equal(PatchPool(base.hr, base.lr).draw(8, 96)[0], hr)
+
+
+def test_noise_and_jpeg_alternate(base: PatchPool):
+    grey = torch.full((2, 3, 40, 40), 128, dtype=torch.uint8)
+    jpeg, noise = degrade(grey, seed=0).float()
+    assert jpeg.std() < 1 and 0.3 < noise.std() < 7
+    assert np.allclose(noise.mean().item(), 128, atol=1)
