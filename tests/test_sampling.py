@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -219,3 +220,25 @@ def test_fusion_is_the_same_in_tiles(monkeypatch):
     assert torch.allclose(whole, network(stack[None])[0].clamp(0, 1), atol=1e-5)
     with pytest.raises(UsageError, match="multiple"):
         collapse.fuse(network, iter(stack), 3)
+
+
+@pytest.mark.parametrize("name", ["parrot", "spices"])
+def test_bfloat16_stays_near_float32_on_photographs(name: str):
+    folder = Path(__file__).parents[1] / "examples"
+    image, truth = (
+        torch.from_numpy(srspace.read_picture(folder / f"{name}{ending}.png").rgb.transpose(2, 0, 1).copy())
+        for ending in ("", "_HR")
+    )
+    image, truth = image[:, 20:68, 20:68], truth[:, 80:272, 80:272]
+    model = srspace.load_flow(Path(__file__).parents[1] / "weights" / srspace.DEFAULT_WEIGHTS)
+    exact, rounded = (
+        Sampler(PreparedSRFlow(model, dtype), image, SamplingConfig(samples=3)).collapse(collapse.MeanSink)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert not torch.equal(exact, rounded)
+    assert ((exact - rounded).abs().amax(0) <= 2 / 255).float().mean() >= 0.999
+    assert abs(psnr(exact, truth) - psnr(rounded, truth)) < 0.02
+
+
+def psnr(image: torch.Tensor, truth: torch.Tensor) -> float:
+    return -10 * (image - truth).square().mean().log10().item()
