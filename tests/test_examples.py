@@ -48,3 +48,14 @@ def test_before_after(crop: tuple[Path, Path], tmp_path: Path):
     run("before_after.py", crop[0], tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as image:
         assert image.size == (3 * 104 - 8, 118)
+
+
+def test_side_by_side(crop: tuple[Path, Path], tmp_path: Path):
+    run("side_by_side.py", tmp_path / "sheet.png", crop[1])
+    with Image.open(tmp_path / "sheet.png") as image:
+        assert image.size == (7 * 198 - 6, 212)
+
+
+def test_text_page(tmp_path: Path):
+    lines = run("text_page.py", tmp_path / "page", "-", 1).splitlines()
+    assert len(lines) == 8 and len(list((tmp_path / "page").iterdir())) == 9
