@@ -13,6 +13,7 @@ from functools import cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from srspace.devices import available_memory
@@ -170,10 +171,19 @@ def fuse_stack(network: Fusion, stack: Tensor) -> Tensor:
         for left in range(0, width, _FUSION_TILE):
             bottom, right = min(top + _FUSION_TILE, height), min(left + _FUSION_TILE, width)
             y, x = max(0, top - radius), max(0, left - radius)
-            part = stack[:, :, y : bottom + radius, x : right + radius].to(device)
+            below, beside = min(bottom + radius, height), min(right + radius, width)
+            part = stack[:, :, y:below, x:beside].to(device)
+            around = (radius - (left - x), radius - (beside - right), radius - (top - y), radius - (below - bottom))
+            part = _continued(part, around)
             fused = mean(network(part[k : k + size][None])[0].clamp_(0, 1) for k in range(0, count, size))
-            out[:, top:bottom, left:right] = fused[:, top - y : bottom - y, left - x : right - x]
+            out[:, top:bottom, left:right] = fused[:, radius : radius + bottom - top, radius : radius + right - left]
     return out
+
+
+def _continued(part: Tensor, around: tuple[int, int, int, int]) -> Tensor:
+    """Go on past the picture's border by mirroring: fusion networks were trained away from borders of zeros."""
+    mirrored = max(around) < min(part.shape[-2:])
+    return F.pad(part, around, mode="reflect" if mirrored else "replicate")
 
 
 def check_fusion_count(count: int, size: int | None) -> None:

@@ -217,7 +217,12 @@ def test_fusion_is_the_same_in_tiles(monkeypatch):
     whole = collapse.fuse(network, iter(stack), 2)
     monkeypatch.setattr(collapse, "_FUSION_TILE", 16)
     assert torch.allclose(collapse.fuse(network, iter(stack), 2), whole, atol=1e-5)
-    assert torch.allclose(whole, network(stack[None])[0].clamp(0, 1), atol=1e-5)
+    inner = (slice(None), slice(6, -6), slice(6, -6))
+    assert network.radius == 6
+    assert torch.allclose(whole[inner], network(stack[None])[0].clamp(0, 1)[inner], atol=1e-5)
+    mirrored = torch.nn.functional.pad(stack, (6, 6, 6, 6), mode="reflect")
+    assert torch.allclose(whole, network(mirrored[None])[0].clamp(0, 1)[inner], atol=1e-5)
+    assert collapse.fuse(network, iter(stack[:, :, :1, :3]), 2).shape == (3, 1, 3)
     with pytest.raises(UsageError, match="multiple"):
         collapse.fuse(network, iter(stack), 3)
 
