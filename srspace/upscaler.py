@@ -208,7 +208,7 @@ class Upscaler:
 
         if mode == "median":
             image = collapse.median(candidates(), sampling.samples)
-        elif mode in self.fusion and mode.startswith("fusion"):
+        elif mode.startswith("fusion"):
             image = collapse.fuse(self.fusion[mode], candidates(), sampling.samples)
         else:
             image = collapse.mean(candidates())
@@ -217,7 +217,7 @@ class Upscaler:
     def _sink(self, mode: str) -> Callable[[int], Sink]:
         if mode == "median":
             return lambda count: collapse.StackSink(count, collapse.median_of)
-        if mode in self.fusion and mode.startswith("fusion"):
+        if mode.startswith("fusion"):
             return lambda count: collapse.StackSink(count, partial(collapse.fuse_stack, self.fusion[mode]))
         return collapse.MeanSink
 

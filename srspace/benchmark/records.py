@@ -13,6 +13,11 @@ from typing import Any
 from srspace.errors import DataError, OutputError
 
 
+def score_key(metric: str, lpips_net: str) -> str:
+    """Under which name records file a metric: LPIPS by its backbone."""
+    return f"lpips-{lpips_net}" if metric == "lpips" else metric
+
+
 @dataclass(frozen=True)
 class Record:
     """Scores of one row on one image.

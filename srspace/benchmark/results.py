@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 from srspace import __version__
-from srspace.benchmark.records import Record
+from srspace.benchmark.records import Record, score_key
 from srspace.errors import DataError
 
 SCHEMA = "srspace-bench/1"
@@ -55,7 +55,7 @@ class Results:
 
     def key_of(self, metric: str) -> str:
         """Under which name records file the metric."""
-        return f"lpips-{self.lpips_net}" if metric == "lpips" else metric
+        return score_key(metric, self.lpips_net)
 
     @cached_property
     def _by_row(self) -> dict[str, list[Record]]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from srspace.benchmark.protocol import DIVERSITY_NET, Protocol
+from srspace.benchmark.records import score_key
 from srspace.errors import UsageError
 from srspace.metrics import (
     METRICS,
@@ -70,7 +71,7 @@ class Scorer:
 
     def key_of(self, metric: str) -> str:
         """Under which name a record files the metric."""
-        return f"lpips-{self.lpips_net}" if metric == "lpips" else metric
+        return score_key(metric, self.lpips_net)
 
     @property
     def keys(self) -> list[str]:

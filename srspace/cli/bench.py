@@ -86,7 +86,7 @@ def run(
     from srspace.benchmark.protocol import find_protocol
     from srspace.benchmark.rows import external_rows, parse_rows
     from srspace.benchmark.scoring import parse_metrics
-    from srspace.cli.progress import named_progress
+    from srspace.cli.output import message, named_progress
 
     outputs = _check_outputs(json_path, csv_path, markdown_path)
     if plot is not None:
@@ -120,10 +120,10 @@ def run(
         save_plot(results, plot)
     if STDOUT not in outputs.values():
         print_table(results)
-    for message in results.failures.values():
-        print(f"srspace: {message}", file=sys.stderr)
+    for failure in results.failures.values():
+        message(f"srspace: {failure}")
     if not quiet:
-        print(f"records: {path}", file=sys.stderr)
+        message(f"records: {path}")
     return EXIT_FAILED if results.failures else EXIT_OK
 
 

@@ -58,7 +58,7 @@ def pull(
 
     An interrupted download goes on where it stopped.
     """
-    from srspace.cli.progress import named_progress
+    from srspace.cli.output import named_progress
     from srspace.data.datasets import load_catalog
     from srspace.data.datasets import pull as fetch
     from srspace.errors import UsageError
@@ -85,7 +85,7 @@ def prepare(
     quiet: Quiet = False,
 ) -> None:
     """Make LR pictures by MATLAB's bicubic and lay both out as a paired data set; prints the folder."""
-    from srspace.cli.progress import named_progress
+    from srspace.cli.output import named_progress
     from srspace.data.datasets import prepare as make
 
     with named_progress(quiet=quiet) as report:

@@ -9,11 +9,14 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rich.console import Console
 
 from srspace.errors import ImageError, OutputError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 debug = False
 """Whether tracebacks are shown; set by :func:`srspace.cli.main.main`."""
@@ -103,17 +106,7 @@ def progress_bar(total: int, *, quiet: bool) -> Iterator[tuple[Callable[[str], N
 
     Yields two functions: one starts the next picture by name, one sets the share of it that is done.
     """
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    screen = console()
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    hidden = quiet or not screen.is_terminal
-    with Progress(*columns, console=screen, disable=hidden, transient=True, redirect_stdout=False) as bar:
+    with _bar(quiet=quiet) as bar:
         task = bar.add_task("", total=total)
         started = 0
 
@@ -123,6 +116,39 @@ def progress_bar(total: int, *, quiet: bool) -> Iterator[tuple[Callable[[str], N
             bar.update(task, description=printable(name), completed=started - 1)
 
         yield start, lambda share: bar.update(task, completed=started - 1 + share)
+
+
+@contextmanager
+def named_progress(*, quiet: bool) -> Iterator[Callable[[str, float], None]]:
+    """A bar on stderr over one long piece of work, with what is being done and the share done.
+
+    Where stderr is no terminal, a line is written whenever the text before the first colon changes.
+    """
+    last = ""
+    with _bar(quiet=quiet) as bar:
+        task = bar.add_task("", total=1.0)
+
+        def report(text: str, share: float) -> None:
+            nonlocal last
+            bar.update(task, description=printable(text), completed=share)
+            what = text.split(":")[0]
+            if bar.disable and not quiet and what != last:
+                message(f"{what} ({100 * share:.0f} % done before)" if share else what)
+            last = what
+
+        yield report
+
+
+def _bar(*, quiet: bool) -> Progress:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    screen = console()
+    text = TextColumn("{task.description}", markup=False)
+    hidden = quiet or not screen.is_terminal
+    return Progress(
+        text, BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+        console=screen, disable=hidden, transient=True, redirect_stdout=False,
+    )  # fmt: skip
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
-from rich.console import Console
 
+from srspace.cli.output import message
 from srspace.config import DEFAULT_WEIGHTS, FlowConfig, FusionConfig, RRDBConfig, TrainConfig
 from srspace.errors import UsageError
 
@@ -338,7 +338,7 @@ def _data(
         rendered_share=mix.rendered_share,
         degraded_share=mix.degraded_share,
     )
-    _console().print(f"{len(base)} tiles of {tile}x{tile} pixels on {device}")
+    message(f"{len(base)} tiles of {tile}x{tile} pixels on {device}")
     if val is None:
         return pool, None
     return pool, centre_crops(find_pictures(val), side=min(320, tile) // scale * scale, scale=scale, device=device)
@@ -352,12 +352,8 @@ def _literal(value: str) -> Any:
 
 def _report(record: dict[str, Any]) -> None:
     parts = [f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in record.items()]
-    _console().print("  ".join(parts), highlight=False, soft_wrap=True)
+    message("  ".join(parts))
 
 
 def _done(out: Path) -> None:
-    _console().print(f"saved {out}")
-
-
-def _console() -> Console:
-    return Console(stderr=True)
+    message(f"saved {out}")

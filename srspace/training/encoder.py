@@ -51,8 +51,6 @@ def train_encoder(
     seed_process(config.seed)
     device = pool.device
     network.train().requires_grad_(True)
-    if device.type == "cuda":
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss_of(hr: Tensor, lr: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):

@@ -86,8 +86,6 @@ def train_flow(
     device = pool.device
     model.train().requires_grad_(True)
     model.encoder.requires_grad_(train_encoder)
-    if device.type == "cuda":
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss_of(hr: Tensor, lr: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):

@@ -171,8 +171,6 @@ def train_fusion(
     seed_process(config.seed)
     device = pool.hr.device
     network.train().requires_grad_(True)
-    if device.type == "cuda":
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     distance = Lpips(backbone).to(device) if loss == "lpips" else None
     nets = {judge or backbone, backbone} if validation is not None and (judge or distance) else set()
     critics = {net: Lpips(net).to(device) for net in sorted(nets)}

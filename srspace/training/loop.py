@@ -66,6 +66,9 @@ class Loop:
     ) -> None:
         self.network, self.config, self.out_dir = network, config, out_dir
         self.loss = loss
+        on_gpu = next(network.parameters()).device.type == "cuda"
+        if on_gpu:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.validate, self.extra, self.report, self.dtype = validate, dict(extra or {}), report, dtype
         named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
         if not named:
@@ -81,7 +84,6 @@ class Loop:
             self.gradients = _views(self.flat, self.parameters)
         self.average = [p.detach().clone() for p in self.parameters]
         self.decay = torch.zeros((), device=self.device)
-        on_gpu = self.device.type == "cuda"
         self.optimizer = torch.optim.Adam(
             _groups(named, dict(rates or {})), betas=config.betas, fused=True, capturable=on_gpu
         )
@@ -103,7 +105,7 @@ class Loop:
         if not path.exists():
             return False
         try:
-            state = torch.load(path, map_location=self.parameters[0].device, weights_only=True)
+            state = torch.load(path, map_location=self.device, weights_only=True)
             for p, a, value, mean in zip(
                 self.parameters, self.average, state["parameters"], state["average"], strict=True
             ):
