@@ -36,6 +36,8 @@ def test_mixing_reduces_renders_and_degrades(base: PatchPool):
     assert all(torch.equal(p.lr, imresize(p.hr, 0.25)) for p in pool.pools)
     assert all(p.degraded is not None and p.degraded_share == 0.1 for p in pool.pools)
     assert mixed_pool(base) is base
+    uneven = mixed_pool(base, reductions=(0.5, 0.75), reduced_share=0.8)
+    assert isinstance(uneven, MixedPool) and uneven.shares == pytest.approx((0.2, 0.4, 0.4))
     with pytest.raises(ValueError, match="reductions"):
         mixed_pool(base, reductions=(1.5,))
 

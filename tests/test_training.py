@@ -89,15 +89,16 @@ def test_encoder_training(pool: PatchPool, tmp_path: Path):
 @pytest.mark.parametrize("loss", ["l1", "lpips"])
 def test_fusion_training(pool: PatchPool, tmp_path: Path, loss):
     try:
-        Lpips("squeeze")
+        Lpips("alex"), Lpips("squeeze")
     except DataError:
-        pytest.skip("no LPIPS backbone in TORCH_HOME")
-    stacks = draw_candidates(small_flow(), pool, patches=2, samples=4, patch=48)
+        pytest.skip("no LPIPS backbones in TORCH_HOME")
+    stacks = draw_candidates(small_flow(), pool, patches=2, samples=4, patch=64)
     network = FusionNet(FusionConfig(samples=3, channels=8))
     record = train_fusion(
-        network, stacks, SHORT, tmp_path / "run", loss=loss, backbone="squeeze", validation=stacks, amp=False
+        network, stacks, SHORT, tmp_path / "run", loss=loss, backbones=("alex", "squeeze"), validation=stacks, amp=False
     )
     assert record["iteration"] == 6 and "val_psnr_fusion" in record
+    assert {"val_alex_fusion", "val_squeeze_fusion"} <= set(record) or loss == "l1"
     assert srspace.load_fusion(tmp_path / "run").config.samples == 3
 
 
@@ -110,6 +111,9 @@ def test_the_command_trains_and_its_mistakes_are_one_sentence(photos: Path, tmp_
     config.write_text('{"patchs": 3}')
     assert main([*run, "--out", str(tmp_path / "x")]) == 2
     assert main(["train", "fusion", "--data", str(photos), "--out", str(tmp_path / "y"), "--loss", "l3"]) == 2
+    assert main([*run, "--out", str(tmp_path / "x"), "--head-loss", "l3"]) == 2
+    assert main(["train", "encoder", "--data", str(photos), "--out", str(tmp_path / "y"), "--loss", "lpips"]) == 2
+    assert main(["train", "fusion", "--data", str(photos), "--out", str(tmp_path / "y"), "--lpips-net", "alexa"]) == 2
     assert main(["train", "encoder", "--data", str(tmp_path / "no"), "--out", str(tmp_path / "y")]) == 1
     assert "Traceback" not in capsys.readouterr().err
 
@@ -123,6 +127,8 @@ def test_training_the_encoder_along_keeps_its_own_output(pool: PatchPool, tmp_pa
     with_head = nll_loss(model, hr, lr, noise=0.0, train_encoder=True, head_weight=2.0)
     expected = 2 * (model.encoder(lr) - hr).abs().mean()
     assert torch.isclose(with_head - plain, expected, atol=1e-4)
+    squared = nll_loss(model, hr, lr, noise=0.0, train_encoder=True, head_weight=2.0, head_loss="l2")
+    assert torch.isclose(squared - plain, 2 * (model.encoder(lr) - hr).square().mean(), atol=1e-4)
     train_flow(model, pool, SHORT, tmp_path / "run", train_encoder=True, head_weight=1.0, amp=False)
     assert any(not torch.equal(v, before[k]) for k, v in model.encoder.state_dict().items())
 
@@ -134,6 +140,20 @@ def test_the_encoders_rate_is_a_factor(pool: PatchPool, tmp_path: Path):
     rates = {len(g["params"]): g["lr"] for g in loop.optimizer.param_groups}
     count = len(list(model.encoder.parameters()))
     assert rates[count] == pytest.approx(0.25 * rates[len(loop.parameters) - count])
+
+
+def test_candidates_decoded_together_belong_to_their_own_patch(pool: PatchPool):
+    model, flat = small_flow(), torch.full((4, 3, 48, 48), 30, dtype=torch.uint8)
+    flat += 50 * torch.arange(4, dtype=torch.uint8).view(-1, 1, 1, 1)
+    tiles = PatchPool(flat, flat[..., ::4, ::4])
+    grouped = draw_candidates(
+        model, tiles, patches=4, samples=5, patch=48, temperatures=[0.0], together=3, in_order=True
+    )
+    single = draw_candidates(
+        model, tiles, patches=4, samples=5, patch=48, temperatures=[0.0], together=1, in_order=True
+    )
+    assert torch.equal(grouped.hr, flat) and len({x.float().mean().item() for x in grouped.candidates[:, 0]}) == 4
+    assert (grouped.candidates.int() - single.candidates.int()).abs().max() <= 1
 
 
 def test_fresh_candidates_replace_the_oldest(pool: PatchPool, tmp_path: Path):

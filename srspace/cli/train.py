@@ -45,6 +45,7 @@ Reduce = Annotated[
     list[float] | None,
     typer.Option("--reduce", help="Also train on the pictures reduced by this factor; may be repeated."),
 ]
+ReducedShare = Annotated[float, typer.Option(help="What they give together of the photographs in a batch.")]
 Rendered = Annotated[int, typer.Option(help="Also train on so many rendered tiles (text, line art, screens).")]
 RenderedShare = Annotated[float, typer.Option(help="Their share of a batch.")]
 Degraded = Annotated[float, typer.Option(help="Share of LR patches with JPEG artifacts or noise.")]
@@ -58,6 +59,7 @@ def encoder(
     start: Annotated[str | None, typer.Option("--from", help="Weights to start from.")] = None,
     blocks: Annotated[int, typer.Option("--nb", help="Trunk blocks of a fresh encoder.")] = RRDBConfig.nb,
     scale: Annotated[int, typer.Option(help="Upscaling factor of a fresh encoder.")] = RRDBConfig.scale,
+    loss: Annotated[str, typer.Option(help="l1, or l2 to end a training with.")] = "l1",
     config: Config = None,
     iterations: Iterations = None,
     batch_size: Batch = None,
@@ -69,13 +71,15 @@ def encoder(
     device: Device = "auto",
     tile: Tile = 480,
     reduce: Reduce = None,
+    reduced_share: ReducedShare = 0.5,
     rendered: Rendered = 0,
     rendered_share: RenderedShare = 0.1,
     degraded_share: Degraded = 0.0,
     compile: Compile = False,
     restart: Fresh = False,
 ) -> None:
-    """Train an RRDB encoder with L1."""
+    """Train an RRDB encoder by regression."""
+    _check_regression(loss)
     settings = _settings(config, iterations, batch_size, patch, learning_rate, schedule, time_limit, seed)
     from srspace.checkpoints import load_encoder
     from srspace.devices import pick_device
@@ -85,7 +89,7 @@ def encoder(
     from srspace.training.processes import process_group
 
     network = load_encoder(resolve_weights(start)) if start else RRDBNet(RRDBConfig(scale=scale, nb=blocks))
-    mix = _Mix(reduce, rendered, rendered_share, degraded_share)
+    mix = _Mix(reduce, reduced_share, rendered, rendered_share, degraded_share)
     with process_group(pick_device(device)) as where:
         pool, validation = _data(data, val, network.config.scale, where, tile, settings.patch, mix)
         train_encoder(
@@ -93,6 +97,7 @@ def encoder(
             pool,
             settings,
             out,
+            loss=_literal(loss),
             validation=validation,
             compile=compile,
             resume=not restart,
@@ -122,8 +127,9 @@ def flow(
     ] = None,
     train_encoder: Annotated[bool, typer.Option("--train-encoder", help="Train the encoder along.")] = False,
     head_weight: Annotated[
-        float, typer.Option(help="Weight of the L1 distance of the encoder's own output while it is trained along.")
+        float, typer.Option(help="Weight of the distance of the encoder's own output while it is trained along.")
     ] = 0.0,
+    head_loss: Annotated[str, typer.Option(help="That distance: l1 or l2.")] = "l1",
     encoder_rate: Annotated[float, typer.Option(help="Factor on the encoder's learning rate.")] = 0.25,
     config: Config = None,
     iterations: Iterations = None,
@@ -136,6 +142,7 @@ def flow(
     device: Device = "auto",
     tile: Tile = 480,
     reduce: Reduce = None,
+    reduced_share: ReducedShare = 0.5,
     rendered: Rendered = 0,
     rendered_share: RenderedShare = 0.1,
     degraded_share: Degraded = 0.0,
@@ -143,6 +150,7 @@ def flow(
     restart: Fresh = False,
 ) -> None:
     """Train a flow by likelihood on a frozen encoder."""
+    _check_regression(head_loss)
     settings = _settings(config, iterations, batch_size, patch, learning_rate, schedule, time_limit, seed)
     if noise is not None:
         settings = replace(settings, noise=noise)
@@ -170,7 +178,7 @@ def flow(
         if base.config != model.encoder.config:
             raise UsageError(f"the encoder of {encoder} has other sizes than the flow of {start} was built on.")
         model.encoder.load_state_dict(base.state_dict())
-    mix = _Mix(reduce, rendered, rendered_share, degraded_share)
+    mix = _Mix(reduce, reduced_share, rendered, rendered_share, degraded_share)
     with process_group(pick_device(device)) as where:
         pool, validation = _data(data, val, model.scale, where, tile, settings.patch, mix)
         train_flow(
@@ -181,6 +189,7 @@ def flow(
             validation=validation,
             train_encoder=train_encoder,
             head_weight=head_weight,
+            head_loss=_literal(head_loss),
             encoder_rate=encoder_rate,
             initialize=start is None,
             compile=compile,
@@ -211,8 +220,11 @@ def fusion(
     ] = None,
     patches: Annotated[int, typer.Option(help="Patches sampled before training starts.")] = 1024,
     refresh: Annotated[int, typer.Option(help="Patches replaced by fresh ones every 10 iterations.")] = 16,
-    lpips_net: Annotated[str, typer.Option(help="Backbone of the LPIPS loss: alex, squeeze or vgg.")] = "alex",
-    judge: Annotated[str | None, typer.Option(help="Backbone of the validation figure [the loss's].")] = None,
+    lpips_net: Annotated[
+        list[str] | None,
+        typer.Option(help="Backbone of the LPIPS loss: alex, squeeze or vgg; may be repeated [alex and squeeze]."),
+    ] = None,
+    judge: Annotated[str | None, typer.Option(help="A further backbone for the validation figures.")] = None,
     pixel_weight: Annotated[float, typer.Option(help="Weight of an L1 term beside LPIPS.")] = 0.0,
     config: Config = None,
     iterations: Iterations = None,
@@ -225,6 +237,7 @@ def fusion(
     device: Device = "auto",
     tile: Tile = 480,
     reduce: Reduce = None,
+    reduced_share: ReducedShare = 0.5,
     rendered: Rendered = 0,
     rendered_share: RenderedShare = 0.1,
     degraded_share: Degraded = 0.0,
@@ -234,7 +247,8 @@ def fusion(
     settings = _settings(config, iterations, batch_size, patch, learning_rate, schedule, time_limit, seed)
     if loss not in ("l1", "lpips"):
         raise UsageError(f"the loss must be l1 or lpips, not {loss!r}.")
-    for net in (lpips_net, judge or "alex"):
+    backbones = tuple(lpips_net or ("alex", "squeeze"))
+    for net in (*backbones, judge or "alex"):
         if net not in ("alex", "squeeze", "vgg"):
             raise UsageError(f"an LPIPS backbone is alex, squeeze or vgg, not {net!r}.")
     import torch
@@ -252,7 +266,7 @@ def fusion(
     model = load_flow(resolve_weights(weights)).to(where).set_subnet_dtype(pick_precision("auto", where))
     if where.type == "cuda":
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    mix = _Mix(reduce, rendered, rendered_share, degraded_share)
+    mix = _Mix(reduce, reduced_share, rendered, rendered_share, degraded_share)
     pool, validation = _data(data, val, model.scale, where, tile, settings.patch, mix)
     taus = tuple(temperature or (0.9,))
 
@@ -279,7 +293,7 @@ def fusion(
         settings,
         out,
         loss=_literal(loss),
-        backbone=_literal(lpips_net),
+        backbones=tuple(_literal(net) for net in backbones),
         judge=None if judge is None else _literal(judge),
         pixel_weight=pixel_weight,
         validation=held_out,
@@ -312,8 +326,14 @@ def _read_settings(path: Path) -> dict[str, Any]:
     return values
 
 
+def _check_regression(loss: str) -> None:
+    if loss not in ("l1", "l2"):
+        raise UsageError(f"a regression loss is l1 or l2, not {loss!r}.")
+
+
 class _Mix(NamedTuple):
     reductions: list[float] | None
+    reduced_share: float
     rendered: int
     rendered_share: float
     degraded_share: float
@@ -328,12 +348,13 @@ def _data(
         raise UsageError(f"patch ({patch}) and tile ({tile}) must be multiples of {scale}, the tile the larger.")
     if any(not 0 < r < 1 or tile * r < patch for r in mix.reductions or ()):
         raise UsageError(f"a reduction must lie between {patch / tile:.2g} (patch / tile) and 1.")
-    if not (0 <= mix.rendered_share < 1 and 0 <= mix.degraded_share < 1):
+    if any(not 0 <= share < 1 for share in (mix.reduced_share, mix.rendered_share, mix.degraded_share)):
         raise UsageError("shares of a batch must lie between 0 and 1.")
     base = load_pool(data, scale=scale, device=device, tile=tile)
     pool = mixed_pool(
         base,
         reductions=mix.reductions or (),
+        reduced_share=mix.reduced_share,
         rendered=mix.rendered,
         rendered_share=mix.rendered_share,
         degraded_share=mix.degraded_share,
@@ -346,7 +367,7 @@ def _data(
 
 def _literal(value: str) -> Any:
     """Narrow a checked string for mypy; Typer has no Literal options in all supported versions."""
-    checked: Literal["l1", "lpips", "alex", "squeeze", "vgg"] | str = value
+    checked: Literal["l1", "l2", "lpips", "alex", "squeeze", "vgg"] | str = value
     return checked
 
 

@@ -170,6 +170,7 @@ def mixed_pool(
     base: PatchPool,
     *,
     reductions: Sequence[float] = (),
+    reduced_share: float = 0.5,
     rendered: int = 0,
     rendered_share: float = 0.0,
     degraded_share: float = 0.0,
@@ -178,8 +179,9 @@ def mixed_pool(
     """Widen what training sees: the same tiles at smaller sizes, rendered pictures, degraded LR patches.
 
     Args:
-        base: tiles at their full size; with any reductions, they give half of what photographs give to a batch.
-        reductions: further sizes, as factors below 1; they share the other half.
+        base: tiles at their full size.
+        reductions: further sizes, as factors below 1.
+        reduced_share: what they give together of the photographs in a batch.
         rendered: number of rendered tiles (see :func:`srspace.data.render.render_tiles`).
         rendered_share: their share of a batch.
         degraded_share: share of pairs whose LR patch has been compressed as JPEG or has noise added.
@@ -188,15 +190,17 @@ def mixed_pool(
     Raises:
         ValueError: a reduction does not lie between 0 and 1, or the shares do not either.
     """
-    if any(not 0 < r < 1 for r in reductions) or not 0 <= rendered_share < 1 or not 0 <= degraded_share < 1:
+    if any(not 0 < r < 1 for r in reductions) or any(
+        not 0 <= share < 1 for share in (reduced_share, rendered_share, degraded_share)
+    ):
         raise ValueError("reductions must lie between 0 and 1, shares in [0, 1)")
     scale, side = base.scale, base.hr.shape[-1]
     pools, photographs = [base], 1.0 - (rendered_share if rendered else 0.0)
-    shares = [photographs / 2 if reductions else photographs]
+    shares = [photographs * (1 - reduced_share) if reductions else photographs]
     for reduction in reductions:
         reduced = int(side * reduction) // scale * scale
         pools.append(pool_of(torch.cat([imresize(x, size=(reduced, reduced)) for x in base.hr.split(32)]), scale))
-        shares.append(photographs / 2 / len(reductions))
+        shares.append(photographs * reduced_share / len(reductions))
     if rendered and rendered_share:
         pools.append(pool_of(render_tiles(rendered, side, seed=seed).to(base.device), scale))
         shares.append(rendered_share)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +16,22 @@ from srspace.models import RRDBNet
 from srspace.training.loop import Loop, seed_process
 
 
+def regression_loss(sr: Tensor, hr: Tensor, kind: Literal["l1", "l2"]) -> Tensor:
+    """Mean absolute (``"l1"``) or mean squared (``"l2"``) difference.
+
+    L1 gets further from a start; L2 at the end is what PSNR measures.
+    """
+    difference = sr - hr
+    return difference.abs().mean() if kind == "l1" else difference.square().mean()
+
+
 def train_encoder(
     network: RRDBNet,
     pool: Pool,
     config: TrainConfig,
     out_dir: Path,
     *,
+    loss: Literal["l1", "l2"] = "l1",
     validation: tuple[Tensor, Tensor] | None = None,
     amp: bool = True,
     compile: bool = False,
@@ -30,13 +40,14 @@ def train_encoder(
     extra: Mapping[str, Any] | None = None,
     report: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
-    """Train an encoder and its head with L1 (Wang et al., 2018, first stage).
+    """Train an encoder and its head by regression (Wang et al., 2018, first stage).
 
     Args:
         network: the encoder, on the pool's device.
         pool: training pairs.
         config: settings (``noise`` does not apply).
         out_dir: run folder.
+        loss: see :func:`regression_loss`.
         validation: HR and LR crops, ``(B, 3, H, W)``.
         amp: run the network in bfloat16.
         compile: use ``torch.compile``.
@@ -55,11 +66,11 @@ def train_encoder(
     def loss_of(hr: Tensor, lr: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
             sr: Tensor = network(lr)
-            return (sr - hr).abs().mean()
+            return regression_loss(sr, hr, loss)
 
     step = torch.compile(loss_of) if compile else loss_of
 
-    def loss() -> Tensor:
+    def draw() -> Tensor:
         return step(*pool.draw(config.batch_size, config.patch))
 
     def validate(trained: nn.Module) -> dict[str, float]:
@@ -72,7 +83,7 @@ def train_encoder(
         ]
         return {"val_psnr_y": torch.cat(scores).mean().item()}
 
-    loop = Loop(network, loss, config, out_dir, validate=validate, extra=extra, report=report, graph=graph)
+    loop = Loop(network, draw, config, out_dir, validate=validate, extra=extra, report=report, graph=graph)
     if resume:
         loop.resume()
     return loop.run()

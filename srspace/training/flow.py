@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,19 @@ from srspace.data.patches import Pool
 from srspace.models import SRFlow
 from srspace.models.flow import ActNorm2d
 from srspace.resize import imresize
+from srspace.training.encoder import regression_loss
 from srspace.training.loop import Loop, seed_process
 
 
 def nll_loss(
-    model: SRFlow, hr: Tensor, lr: Tensor, *, noise: float, train_encoder: bool = False, head_weight: float = 0.0
+    model: SRFlow,
+    hr: Tensor,
+    lr: Tensor,
+    *,
+    noise: float,
+    train_encoder: bool = False,
+    head_weight: float = 0.0,
+    head_loss: Literal["l1", "l2"] = "l1",
 ) -> Tensor:
     """Mean negative log-likelihood in bits per HR pixel of noisy patches (Lugmayr et al., 2020).
 
@@ -29,8 +37,9 @@ def nll_loss(
         lr: its LR version.
         noise: standard deviation of the Gaussian noise added to ``hr``, on the 0..255 scale.
         train_encoder: let gradients reach the encoder.
-        head_weight: weight of the L1 distance of the encoder's own output, which keeps it a good regression network
+        head_weight: weight of the distance of the encoder's own output, which keeps it a good regression network
             while it is trained along.
+        head_loss: that distance (see :func:`srspace.training.encoder.regression_loss`).
     """
     noisy = hr + torch.randn_like(hr) * (noise / 255)
     with torch.set_grad_enabled(train_encoder and torch.is_grad_enabled()):
@@ -38,7 +47,7 @@ def nll_loss(
     _, log_likelihood = model.log_likelihood(noisy, model.conditions(features))
     loss = -log_likelihood.mean() / (math.log(2) * hr.shape[2] * hr.shape[3])
     if train_encoder and head_weight:
-        loss = loss + head_weight * (model.encoder.head(features) - hr).abs().mean()
+        loss = loss + head_weight * regression_loss(model.encoder.head(features), hr, head_loss)
     return loss
 
 
@@ -51,6 +60,7 @@ def train_flow(
     validation: tuple[Tensor, Tensor] | None = None,
     train_encoder: bool = False,
     head_weight: float = 0.0,
+    head_loss: Literal["l1", "l2"] = "l1",
     encoder_rate: float = 1.0,
     initialize: bool = False,
     amp: bool = True,
@@ -70,6 +80,7 @@ def train_flow(
         validation: HR and LR crops, ``(B, 3, H, W)``.
         train_encoder: train the encoder along.
         head_weight: see :func:`nll_loss`.
+        head_loss: likewise.
         encoder_rate: factor on the encoder's learning rate.
         initialize: set the actnorms from the first batch (for a flow that starts from nothing).
         amp: run subnets and encoder in bfloat16; the flow's affine arithmetic stays float32.
@@ -89,7 +100,10 @@ def train_flow(
 
     def loss_of(hr: Tensor, lr: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-            return nll_loss(model, hr, lr, noise=config.noise, train_encoder=train_encoder, head_weight=head_weight)
+            return nll_loss(
+                model, hr, lr, noise=config.noise,
+                train_encoder=train_encoder, head_weight=head_weight, head_loss=head_loss,
+            )  # fmt: skip
 
     step = torch.compile(loss_of) if compile else loss_of
 

@@ -16,9 +16,17 @@ from srspace.data.patches import PatchPool, Pool
 from srspace.errors import UsageError
 from srspace.metrics import Lpips, psnr
 from srspace.models import Fusion, SRFlow
+from srspace.models.flow import CouplingCondition, FlowConditions
 from srspace.training.loop import Loop, seed_process
 
 LOSSES = ("l1", "lpips")
+
+# A backbone looks at every 4th or 2nd pixel, and the flow's squeezes leave a grid of the same pitch: where the two are
+# always aligned, a network learns to hide a weave between the samples (Kettunen et al., 2019, average over shifts).
+_PHASES = 8
+# Patches were sampled with zero padding at their borders, which whole pictures do not have there.
+_MARGIN = 8
+_SMALLEST_FOR_LPIPS = 2 * _MARGIN + _PHASES + 32
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,8 @@ def draw_candidates(
     samples: int,
     patch: int,
     temperatures: Sequence[float] = (0.9,),
-    batch_size: int = 32,
+    batch_size: int = 16,
+    together: int = 5,
     in_order: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> CandidatePool:
@@ -81,6 +90,7 @@ def draw_candidates(
         patch: side of an HR patch.
         temperatures: each batch uses one of them at random.
         batch_size: patches computed at a time.
+        together: candidates of a patch decoded at a time (a GPU waits for its host otherwise).
         in_order: take the pool's tiles whole, one after the other, instead of random crops.
         progress: called with the share done.
     """
@@ -96,21 +106,34 @@ def draw_candidates(
         shapes = model.flow.latent_shapes(patch, patch)
         temperature = temperatures[int(torch.randint(len(temperatures), (1,)))]
         candidates = []
-        for _ in range(samples):
-            sr = torch.full_like(hr, torch.nan)
+        for first in range(0, samples, together):
+            group = min(together, samples - first)
+            repeated = _repeated(conditions, group)
+            sr = hr.new_full((group * count, *hr.shape[1:]), torch.nan)
             for attempt in range(4):
                 tau = temperature * 0.7**attempt
-                fresh = model.flow.inverse([torch.randn(count, *s, device=hr.device) * tau for s in shapes], conditions)
-                sr = torch.where(_broken(sr), fresh, sr)
+                latents = [torch.randn(group * count, *s, device=hr.device) * tau for s in shapes]
+                sr = torch.where(_broken(sr), model.flow.inverse(latents, repeated), sr)
                 if not _broken(sr).any():
                     break
-            candidates.append((sr.nan_to_num(0.5).clamp(0, 1) * 255).round().to(torch.uint8))
+            rounded = (sr.nan_to_num(0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+            candidates += rounded.unflatten(0, (group, count)).unbind(0)
         stacks.append(torch.stack(candidates, 1))
         originals.append((hr * 255).round().to(torch.uint8))
         done += count
         if progress is not None:
             progress(done / patches)
     return CandidatePool(torch.cat(stacks), torch.cat(originals))
+
+
+def _repeated(conditions: FlowConditions, times: int) -> FlowConditions:
+    """Conditions of ``(times * B)`` candidates: all images, then all of them again."""
+    return FlowConditions(
+        tuple(
+            tuple(CouplingCondition(*(x.repeat(times, 1, 1, 1) for x in condition)) for condition in level)
+            for level in conditions.levels
+        )
+    )
 
 
 def _broken(sr: Tensor) -> Tensor:
@@ -125,7 +148,7 @@ def train_fusion(
     out_dir: Path,
     *,
     loss: Literal["l1", "lpips"],
-    backbone: Literal["alex", "squeeze", "vgg"] = "alex",
+    backbones: Sequence[Literal["alex", "squeeze", "vgg"]] = ("alex",),
     pixel_weight: float = 0.0,
     validation: CandidatePool | None = None,
     judge: Literal["alex", "squeeze", "vgg"] | None = None,
@@ -144,10 +167,10 @@ def train_fusion(
         config: settings (``noise`` and ``patch`` do not apply: the pool has its own patches).
         out_dir: run folder.
         loss: ``"l1"`` or ``"lpips"``.
-        backbone: LPIPS backbone to train on.
+        backbones: LPIPS backbones to train on; their distances are averaged. Each overlooks patterns of its own.
         pixel_weight: weight of an L1 term added to LPIPS.
         validation: held-out candidates.
-        judge: a second LPIPS backbone to validate on beside the training one.
+        judge: a further LPIPS backbone to validate on beside the training ones.
         refresh: draws fresh patches, which replace the oldest of the pool, so that the network does not learn the
             pool by heart.
         refresh_every: iterations from one such replacement to the next.
@@ -160,23 +183,24 @@ def train_fusion(
         The last log record.
 
     Raises:
-        UsageError: the loss is unknown, or the pool has fewer candidates than the network takes.
+        UsageError: the loss is unknown, the pool has fewer candidates than the network takes, or patches too small
+            for LPIPS.
     """
     if loss not in LOSSES:
         raise UsageError(f"the loss must be one of {', '.join(LOSSES)}, not {loss!r}.")
     there, wanted = pool.candidates.shape[1], network.config.samples
     if wanted is not None and there < wanted:
         raise UsageError(f"the network takes {wanted} candidates, the pool has {there}.")
+    side = pool.hr.shape[-1]
+    if loss == "lpips" and side < _SMALLEST_FOR_LPIPS:
+        raise UsageError(f"a patch for LPIPS must be at least {_SMALLEST_FOR_LPIPS} pixels wide, not {side}.")
     judged = wanted or min(there, FusionConfig.samples or there)
     seed_process(config.seed)
     device = pool.hr.device
     network.train().requires_grad_(True)
-    distance = Lpips(backbone).to(device) if loss == "lpips" else None
-    nets = {judge or backbone, backbone} if validation is not None and (judge or distance) else set()
+    distances = [Lpips(net).to(device) for net in backbones] if loss == "lpips" else []
+    nets = {*backbones, *((judge,) if judge else ())} if validation is not None and (judge or distances) else set()
     critics = {net: Lpips(net).to(device) for net in sorted(nets)}
-    # Patches were sampled with zero padding at their borders, which whole pictures do not have there.
-    margin = 8
-
     numbers = random.Random(config.seed)
     iteration, oldest = 0, 0
 
@@ -192,11 +216,13 @@ def train_fusion(
         stacks, hr = pool.draw(config.batch_size, samples)
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
             sr = network(stacks)
-        sr, hr = (x[..., margin:-margin, margin:-margin] for x in (sr, hr))
+        sr, hr = (x[..., _MARGIN:-_MARGIN, _MARGIN:-_MARGIN] for x in (sr, hr))
         pixel = (sr - hr).abs().mean()
-        if distance is None:
+        if not distances:
             return pixel
-        return distance.loss(sr, hr).mean() + pixel_weight * pixel
+        top, left = numbers.randrange(_PHASES), numbers.randrange(_PHASES)
+        sr, hr = (x[..., top : top - _PHASES, left : left - _PHASES] for x in (sr, hr))
+        return torch.stack([d.loss(sr, hr).mean() for d in distances]).mean() + pixel_weight * pixel
 
     def validate(trained: nn.Module) -> dict[str, float]:
         if validation is None:
