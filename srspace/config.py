@@ -105,6 +105,8 @@ class FusionConfig(_Config):
         blocks: number of residual blocks.
         residual: add the mean of the candidates to the output, so that training starts at the ensemble mean.
         embedding: width of what is computed of each candidate (only where any number is taken).
+        gain: factor on what a residual network adds to the mean; below 1, the result lies that far from the mean
+            towards the network's own.
     """
 
     samples: int | None = 10
@@ -112,8 +114,11 @@ class FusionConfig(_Config):
     blocks: int = 2
     residual: bool = True
     embedding: int = 32
+    gain: float = 1.0
 
     def __post_init__(self) -> None:
+        if not 0 < self.gain <= 1 or (self.gain != 1 and not self.residual):
+            raise ValueError("a gain lies between 0 and 1, and needs a residual network")
         if min(self.samples or 1, self.channels, self.embedding) < 1 or self.samples == 0 or self.blocks < 0:
             raise ValueError("samples, channels and embedding must be positive")
 

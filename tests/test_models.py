@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -207,6 +208,25 @@ def test_set_fusion_starts_at_the_ensemble_mean():
     stack = torch.rand(2, 5, 3, 12, 9)
     fresh = SetFusionNet(FusionConfig(samples=None, channels=8, blocks=1, embedding=4))
     assert torch.allclose(fresh(stack), stack.mean(1), atol=1e-6)
+
+
+@pytest.mark.parametrize("samples", [None, 3])
+def test_a_gain_draws_the_result_towards_the_ensemble_mean(samples: int | None):
+    torch.manual_seed(0)
+    full = FusionConfig(samples=samples, channels=8, blocks=1, embedding=4)
+    kind = SetFusionNet if samples is None else FusionNet
+    network, drawn = kind(full), kind(replace(full, gain=0.25))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    drawn.load_state_dict(network.state_dict())
+    stack = torch.rand(1, 3, 3, 9, 8)
+    mean = stack.mean(1)
+    assert (network(stack) - mean).abs().max() > 0.05
+    assert torch.allclose(drawn(stack) - mean, 0.25 * (network(stack) - mean), atol=1e-6)
+    with pytest.raises(ValueError, match="gain"):
+        replace(full, gain=1.5)
+    with pytest.raises(ValueError, match="gain"):
+        replace(full, gain=0.5, residual=False)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])

@@ -195,8 +195,8 @@ def test_fusion_training_goes_on_from_given_weights(photos: Path, tmp_path: Path
     config = tmp_path / "train.json"
     config.write_text(json.dumps({"iterations": 1, "batch_size": 1, "patch": 32, "learning_rate": 1e-9}))
     run = ["train", "fusion", "--data", str(photos), "--tile", "64", "--device", "cpu", "--config", str(config)]
-    run += ["--patches", "1", "--refresh", "0", "-n", "2", "--from", "fusion-l1-set-x4-lite"]
+    run += ["--patches", "1", "--refresh", "0", "-n", "2", "--from", "fusion-l1-x4-lite"]
     assert main([*run, "--out", str(tmp_path / "run")]) == 0
-    old = srspace.load_fusion(WEIGHTS / "fusion-l1-set-x4-lite").state_dict()
+    old = srspace.load_fusion(WEIGHTS / "fusion-l1-x4-lite").state_dict()
     new = srspace.load_fusion(tmp_path / "run").state_dict()
     assert all(torch.allclose(new[k], v, atol=1e-4) for k, v in old.items())

@@ -19,9 +19,10 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """List the catalogue."""
+    from rich import box
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from srspace.hub import load_catalog
 
@@ -30,10 +31,10 @@ def list_(as_json: Json = False) -> None:
         for entry in entries:
             print_json(asdict(entry) | {"bundled": entry.bundled})
         return
-    table = Table("name", "kind", "scale", "size", "licence", "where")
+    table = Table(Column("name", no_wrap=True), "kind", "scale", "size", "licence", "where", box=box.SIMPLE)
     for entry in entries:
         size = sum(f.size for f in entry.files) / 1e6
-        where = "in the box" if entry.bundled else entry.repo or "missing"
+        where = "bundled" if entry.bundled else entry.repo or "missing"
         cells = (entry.name, entry.kind, f"{entry.scale}x", f"{size:.1f} MB", entry.licence, where)
         table.add_row(*map(escape, cells))
     Console().print(table)

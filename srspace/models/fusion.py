@@ -73,7 +73,7 @@ class FusionNet(Fusion):
             raise ValueError(f"expected (B, {self.config.samples}, 3, H, W), not {tuple(candidates.shape)}")
         x = torch.relu(self.head(candidates.flatten(1, 2).to(self.head.weight.dtype)))
         out: Tensor = self.tail(self.blocks(x)).float()
-        return out + candidates.mean(1).float() if self.config.residual else out
+        return self.config.gain * out + candidates.mean(1).float() if self.config.residual else out
 
 
 class SetFusionNet(Fusion):
@@ -128,7 +128,7 @@ class SetFusionNet(Fusion):
         spread = deviations.square().mean(1).add(1e-8).sqrt()
         x = torch.cat((mean, blend, spread, pooled), 1).to(self.head.weight.dtype)
         out: Tensor = self.tail(self.blocks(torch.relu(self.head(x)))).float()
-        return mean + blend + out
+        return mean + self.config.gain * (blend + out)
 
     def _embed(self, deviations: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
         batch, count = deviations.shape[:2]

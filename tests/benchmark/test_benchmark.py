@@ -499,7 +499,7 @@ def test_wrong_rows_are_refused(text: str):
         ["--protocol", "nothing"],
         ["--lpips-net", "nothing"],
         ["--device", "abacus"],
-        ["--rows", "fusion-l1:7"],
+        ["--rows", "fusion-l1:0"],
         ["--seed", "-1"],
         ["--limit", "0"],
         ["--scale", "2", "--rows", "rrdb"],

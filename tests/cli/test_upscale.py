@@ -91,7 +91,7 @@ def test_bad_files_are_reported_and_the_rest_goes_on(tmp_path: Path):
         (["upscale", "missing/"], 2),
         (["upscale", "--mode", "best", "IN"], 2),
         (["upscale", "--tau", "-1", "IN"], 2),
-        (["upscale", "-n", "7", "--mode", "fusion-l1", "IN"], 2),
+        (["upscale", "-n", "7", "--mode", "fusion-l1", "--fusion", "fusion-l1-stack-x4-lite", "IN"], 2),
         (["upscale", "--device", "abacus", "IN"], 2),
         (["upscale", "--weights", "nothing", "IN"], 3),
         (["upscale", "-o", "IN/x/out.png", "IN"], 1),
