@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from srspace.data.patches import MixedPool, PatchPool, degrade, mixed_pool, pool_of
+from srspace.data.patches import MixedPool, PatchPool, degrade, mixed_pool, pool_of, stretch
 from srspace.data.render import render_tiles
 from srspace.resize import imresize
 
@@ -40,6 +40,20 @@ def test_mixing_reduces_renders_and_degrades(base: PatchPool):
     assert isinstance(uneven, MixedPool) and uneven.shares == pytest.approx((0.2, 0.4, 0.4))
     with pytest.raises(ValueError, match="reductions"):
         mixed_pool(base, reductions=(1.5,))
+
+
+def test_stretched_photographs_have_their_share_and_clip_at_both_ends(base: PatchPool):
+    pool = mixed_pool(base, rendered=2, rendered_share=0.2, stretched_share=0.3)
+    assert isinstance(pool, MixedPool) and pool.shares == pytest.approx((0.5, 0.2, 0.3))
+    assert torch.equal(pool.pools[2].lr, imresize(pool.pools[2].hr, 0.25))
+    ramp = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(5, 3, 16, 16)
+    harsh = stretch(ramp, seed=1)
+    assert torch.equal(harsh, stretch(ramp, seed=1)) and not torch.equal(harsh[0], harsh[1])
+    for image in harsh:
+        assert image.min() == 0 and image.max() == 255 and (image.flatten().diff()[:255] >= 0).all()
+        assert ((image == 0) | (image == 255)).float().mean() > 0.3
+    with pytest.raises(ValueError, match="photographs"):
+        mixed_pool(base, rendered=2, rendered_share=0.6, stretched_share=0.4)
 
 
 def test_degraded_images_differ_a_little_and_only_where_asked_for(base: PatchPool):

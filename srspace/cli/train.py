@@ -46,8 +46,11 @@ Reduce = Annotated[
     typer.Option("--reduce", help="Also train on the pictures reduced by this factor; may be repeated."),
 ]
 ReducedShare = Annotated[float, typer.Option(help="What they give together of the photographs in a batch.")]
-Rendered = Annotated[int, typer.Option(help="Also train on so many rendered tiles (text, line art, screens).")]
+Rendered = Annotated[
+    int, typer.Option(help="Also train on so many rendered tiles (text, line art, screens, pixel art).")
+]
 RenderedShare = Annotated[float, typer.Option(help="Their share of a batch.")]
+Stretched = Annotated[float, typer.Option(help="Share of a batch from photographs of stretched contrast.")]
 Degraded = Annotated[float, typer.Option(help="Share of LR patches with JPEG artifacts or noise.")]
 
 
@@ -74,6 +77,7 @@ def encoder(
     reduced_share: ReducedShare = 0.5,
     rendered: Rendered = 0,
     rendered_share: RenderedShare = 0.1,
+    stretched_share: Stretched = 0.0,
     degraded_share: Degraded = 0.0,
     compile: Compile = False,
     restart: Fresh = False,
@@ -89,7 +93,7 @@ def encoder(
     from srspace.training.processes import process_group
 
     network = load_encoder(resolve_weights(start)) if start else RRDBNet(RRDBConfig(scale=scale, nb=blocks))
-    mix = _Mix(reduce, reduced_share, rendered, rendered_share, degraded_share)
+    mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share)
     with process_group(pick_device(device)) as where:
         pool, validation = _data(data, val, network.config.scale, where, tile, settings.patch, mix)
         train_encoder(
@@ -145,6 +149,7 @@ def flow(
     reduced_share: ReducedShare = 0.5,
     rendered: Rendered = 0,
     rendered_share: RenderedShare = 0.1,
+    stretched_share: Stretched = 0.0,
     degraded_share: Degraded = 0.0,
     compile: Compile = False,
     restart: Fresh = False,
@@ -178,7 +183,7 @@ def flow(
         if base.config != model.encoder.config:
             raise UsageError(f"the encoder of {encoder} has other sizes than the flow of {start} was built on.")
         model.encoder.load_state_dict(base.state_dict())
-    mix = _Mix(reduce, reduced_share, rendered, rendered_share, degraded_share)
+    mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share)
     with process_group(pick_device(device)) as where:
         pool, validation = _data(data, val, model.scale, where, tile, settings.patch, mix)
         train_flow(
@@ -240,6 +245,7 @@ def fusion(
     reduced_share: ReducedShare = 0.5,
     rendered: Rendered = 0,
     rendered_share: RenderedShare = 0.1,
+    stretched_share: Stretched = 0.0,
     degraded_share: Degraded = 0.0,
     restart: Fresh = False,
 ) -> None:
@@ -266,7 +272,7 @@ def fusion(
     model = load_flow(resolve_weights(weights)).to(where).set_subnet_dtype(pick_precision("auto", where))
     if where.type == "cuda":
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    mix = _Mix(reduce, reduced_share, rendered, rendered_share, degraded_share)
+    mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share)
     pool, validation = _data(data, val, model.scale, where, tile, settings.patch, mix)
     taus = tuple(temperature or (0.9,))
 
@@ -336,6 +342,7 @@ class _Mix(NamedTuple):
     reduced_share: float
     rendered: int
     rendered_share: float
+    stretched_share: float
     degraded_share: float
 
 
@@ -348,8 +355,9 @@ def _data(
         raise UsageError(f"patch ({patch}) and tile ({tile}) must be multiples of {scale}, the tile the larger.")
     if any(not 0 < r < 1 or tile * r < patch for r in mix.reductions or ()):
         raise UsageError(f"a reduction must lie between {patch / tile:.2g} (patch / tile) and 1.")
-    if any(not 0 <= share < 1 for share in (mix.reduced_share, mix.rendered_share, mix.degraded_share)):
-        raise UsageError("shares of a batch must lie between 0 and 1.")
+    shares = (mix.reduced_share, mix.rendered_share, mix.stretched_share, mix.degraded_share)
+    if any(not 0 <= share < 1 for share in shares) or mix.rendered_share + mix.stretched_share >= 1:
+        raise UsageError("shares of a batch must lie between 0 and 1, and leave some of it to photographs.")
     base = load_pool(data, scale=scale, device=device, tile=tile)
     pool = mixed_pool(
         base,
@@ -357,6 +365,7 @@ def _data(
         reduced_share=mix.reduced_share,
         rendered=mix.rendered,
         rendered_share=mix.rendered_share,
+        stretched_share=mix.stretched_share,
         degraded_share=mix.degraded_share,
     )
     message(f"{len(base)} tiles of {tile}x{tile} pixels on {device}")

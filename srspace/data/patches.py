@@ -21,6 +21,7 @@ from srspace.resize import imresize
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp"})
 _JPEG_QUALITY = (60, 96)
 _LR_NOISE = 6.0
+_STRETCHED_TILES = 256
 
 
 @dataclass(frozen=True)
@@ -173,10 +174,11 @@ def mixed_pool(
     reduced_share: float = 0.5,
     rendered: int = 0,
     rendered_share: float = 0.0,
+    stretched_share: float = 0.0,
     degraded_share: float = 0.0,
     seed: int = 0,
 ) -> Pool:
-    """Widen what training sees: the same tiles at smaller sizes, rendered pictures, degraded LR patches.
+    """Widen what training sees: smaller sizes, rendered pictures, harsh contrast, degraded LR patches.
 
     Args:
         base: tiles at their full size.
@@ -184,6 +186,7 @@ def mixed_pool(
         reduced_share: what they give together of the photographs in a batch.
         rendered: number of rendered tiles (see :func:`srspace.data.render.render_tiles`).
         rendered_share: their share of a batch.
+        stretched_share: share of a batch that comes from photographs of stretched contrast (see :func:`stretch`).
         degraded_share: share of pairs whose LR patch has been compressed as JPEG or has noise added.
         seed: of rendering and degradation.
 
@@ -191,11 +194,14 @@ def mixed_pool(
         ValueError: a reduction does not lie between 0 and 1, or the shares do not either.
     """
     if any(not 0 < r < 1 for r in reductions) or any(
-        not 0 <= share < 1 for share in (reduced_share, rendered_share, degraded_share)
+        not 0 <= share < 1 for share in (reduced_share, rendered_share, stretched_share, degraded_share)
     ):
         raise ValueError("reductions must lie between 0 and 1, shares in [0, 1)")
     scale, side = base.scale, base.hr.shape[-1]
-    pools, photographs = [base], 1.0 - (rendered_share if rendered else 0.0)
+    photographs = 1.0 - (rendered_share if rendered else 0.0) - stretched_share
+    if photographs <= 0:
+        raise ValueError("nothing of a batch is left for photographs")
+    pools = [base]
     shares = [photographs * (1 - reduced_share) if reductions else photographs]
     for reduction in reductions:
         reduced = int(side * reduction) // scale * scale
@@ -204,12 +210,35 @@ def mixed_pool(
     if rendered and rendered_share:
         pools.append(pool_of(render_tiles(rendered, side, seed=seed).to(base.device), scale))
         shares.append(rendered_share)
+    if stretched_share:
+        pools.append(pool_of(stretch(base.hr[:: -(-len(base) // _STRETCHED_TILES)], seed=seed), scale))
+        shares.append(stretched_share)
     if degraded_share:
         pools = [
             PatchPool(p.hr, p.lr, degrade(p.lr, seed=seed + i).to(base.device), degraded_share)
             for i, p in enumerate(pools)
         ]
     return MixedPool(tuple(pools), tuple(shares)) if len(pools) > 1 else pools[0]
+
+
+def stretch(images: Tensor, *, seed: int = 0) -> Tensor:
+    """Contrast 1.5 to 4 times as high, about a grey near the image's own mean, clipped at both ends.
+
+    Args:
+        images: ``(N, 3, H, W)`` uint8.
+        seed: of the factors.
+
+    Returns:
+        The same shape, uint8, on the same device.
+    """
+    rng = np.random.default_rng(seed)
+    factors, offsets = rng.uniform(1.5, 4, len(images)), rng.normal(0, 30, len(images))
+    out = torch.empty_like(images)
+    for i, image in enumerate(images):
+        values = image.float()
+        middle = values.mean()
+        out[i] = ((values - middle) * factors[i] + middle + offsets[i]).round().clamp(0, 255).to(torch.uint8)
+    return out
 
 
 def degrade(images: Tensor, *, seed: int = 0) -> Tensor:

@@ -1,4 +1,4 @@
-"""Rendered training pictures: text, line art, flat graphics and screens, which photographs lack.
+"""Rendered training pictures: text, line art, flat graphics, screens and pixel art, which photographs lack.
 
 A flow trained on photographs alone extrapolates on them, and its inverse explodes there.
 """
@@ -28,7 +28,7 @@ def render_tiles(count: int, side: int, *, seed: int = 0) -> Tensor:
     Returns:
         ``(N, 3, S, S)`` uint8.
     """
-    kinds = (_line_art, _screen, _flat_shapes, _page)
+    kinds = (_line_art, _screen, _flat_shapes, _page, _pixel_art)
 
     def one(i: int) -> np.ndarray:
         return render(kinds[i % len(kinds)], side, np.random.default_rng((seed, i)))
@@ -126,6 +126,26 @@ def _screen(draw: ImageDraw.ImageDraw, side: int, rng: np.random.Generator) -> N
             else:
                 radius = int(rng.integers(4, 40))
                 draw.rounded_rectangle([left + 4, top + 4, right - 4, bottom - 4], radius, fill=_colour(rng))
+
+
+def _pixel_art(draw: ImageDraw.ImageDraw, side: int, rng: np.random.Generator) -> None:
+    """Blocks of a few colours: regions plain, chequered as in dithering, or random."""
+    block = _OVERSAMPLE * int(rng.integers(2, 11))
+    colours = [_colour(rng) for _ in range(int(rng.integers(2, 6)))]
+    count = side // block + 1
+    region = max(1, int(rng.integers(4, 24)))
+    kinds = rng.integers(0, 3, (count // region + 1, count // region + 1))
+    first, second = rng.integers(0, len(colours), (2, *kinds.shape))
+    for row in range(count):
+        for column in range(count):
+            place = row // region, column // region
+            chosen = int(first[place])
+            if kinds[place] == 1 and (row + column) % 2:
+                chosen = int(second[place])
+            elif kinds[place] == 2:
+                chosen = int(rng.integers(len(colours)))
+            x, y = column * block, row * block
+            draw.rectangle([x, y, x + block - 1, y + block - 1], fill=colours[chosen])
 
 
 def _text(
