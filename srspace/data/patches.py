@@ -191,7 +191,8 @@ def mixed_pool(
         seed: of rendering and degradation.
 
     Raises:
-        ValueError: a reduction does not lie between 0 and 1, or the shares do not either.
+        ValueError: a reduction does not lie between 0 and 1, the shares do not either, or they leave nothing of a
+            batch to photographs.
     """
     if any(not 0 < r < 1 for r in reductions) or any(
         not 0 <= share < 1 for share in (reduced_share, rendered_share, stretched_share, degraded_share)

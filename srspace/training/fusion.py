@@ -198,9 +198,11 @@ def train_fusion(
     seed_process(config.seed)
     device = pool.hr.device
     network.train().requires_grad_(True)
-    distances = [Lpips(net).to(device) for net in backbones] if loss == "lpips" else []
-    nets = {*backbones, *((judge,) if judge else ())} if validation is not None and (judge or distances) else set()
+    judges = (judge,) if judge and validation is not None else ()
+    nets = {*backbones, *judges} if loss == "lpips" or judges else set()
     critics = {net: Lpips(net).to(device) for net in sorted(nets)}
+    distances = [critics[net] for net in backbones] if loss == "lpips" else []
+
     numbers = random.Random(config.seed)
     iteration, oldest = 0, 0
 
