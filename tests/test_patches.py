@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from srspace.data.patches import MixedPool, PatchPool, degrade, mixed_pool, pool_of, stretch
+from srspace.data.patches import MixedPool, PatchPool, degrade, mixed_pool, permuted_channels, pool_of, stretch
 from srspace.data.render import render_tiles
 from srspace.resize import imresize
 
@@ -74,3 +74,12 @@ def test_noise_and_jpeg_alternate(base: PatchPool):
     jpeg, noise = degrade(grey, seed=0).float()
     assert jpeg.std() < 1 and 0.3 < noise.std() < 7
     assert np.allclose(noise.mean().item(), 128, atol=1)
+
+
+def test_permuted_channels_stay_together_in_a_pair():
+    torch.manual_seed(0)
+    marked = torch.arange(36.0).view(12, 3, 1, 1)
+    hr, lr = permuted_channels(marked.expand(12, 3, 8, 8), marked.expand(12, 3, 2, 2))
+    assert torch.equal(hr[..., 0, 0], lr[..., 0, 0])
+    assert torch.equal(hr[..., 0, 0].sort(1).values, marked[..., 0, 0])
+    assert len({tuple(row.argsort().tolist()) for row in hr[..., 0, 0]}) > 2

@@ -20,7 +20,7 @@ from srspace.errors import DataError
 from srspace.metrics import Lpips
 from srspace.models import FusionNet, SetFusionNet
 from srspace.resize import imresize
-from srspace.training.encoder import train_encoder
+from srspace.training.encoder import oriented_output, train_encoder
 from srspace.training.flow import nll_loss, train_flow
 from srspace.training.fusion import CandidatePool, draw_candidates, train_fusion
 from srspace.training.loop import Loop
@@ -86,6 +86,33 @@ def test_encoder_training(pool: PatchPool, tmp_path: Path):
     assert records[-1]["loss"] < records[0]["loss"]
 
 
+def test_a_teacher_draws_the_encoder_towards_its_own_output(pool: PatchPool, tmp_path: Path):
+    teacher = small_flow(seed=1).encoder
+    config = TrainConfig(**{**SHORT.to_dict(), "iterations": 60, "ema": 0.5})
+    lr = pool.draw(4, 32)[1]
+
+    def distance(weight: float) -> float:
+        encoder = small_flow().encoder
+        train_encoder(
+            encoder, pool, config, tmp_path / str(weight), teacher=teacher, teacher_weight=weight, permute=True,
+            amp=False,
+        )  # fmt: skip
+        return (encoder(lr) - teacher(lr)).abs().mean().item()
+
+    assert distance(20.0) < 0.7 * distance(0.0)
+
+
+def test_an_oriented_output_is_turned_back():
+    torch.manual_seed(0)
+    lr = torch.rand(16, 3, 6, 6)
+    upscale = torch.nn.Upsample(scale_factor=4)
+    assert torch.equal(oriented_output(upscale, lr), upscale(lr))
+    seen = []
+    oriented_output(lambda x: seen.append(x) or x, lr)
+    assert len({tuple(a.flatten().argsort()[:3].tolist()) for a in seen[0] - lr}) > 8
+    assert torch.equal(seen[0].flatten(1).sort(1).values, lr.flatten(1).sort(1).values)
+
+
 @pytest.mark.parametrize("loss", ["l1", "lpips"])
 def test_fusion_training(pool: PatchPool, tmp_path: Path, loss):
     try:
@@ -133,6 +160,25 @@ def test_training_the_encoder_along_keeps_its_own_output(pool: PatchPool, tmp_pa
     assert any(not torch.equal(v, before[k]) for k, v in model.encoder.state_dict().items())
 
 
+def test_validation_decodes_with_the_inverses_of_the_averaged_weights(pool: PatchPool, tmp_path: Path):
+    model = small_flow().requires_grad_(True)
+    hr, lr = pool.draw(1, 32)
+
+    def error(network: torch.nn.Module) -> dict[str, float]:
+        assert network is model
+        return {"error": (model.decode(lr, model.encode(hr, lr)[0]) - hr).abs().max().item()}
+
+    assert error(model)["error"] < 1e-3
+    loop = Loop(model, lambda: torch.zeros(()), SHORT, tmp_path, validate=error)
+    for parameter in model.parameters():  # as a replayed CUDA graph does: no version counter moves
+        values = parameter.detach().numpy()
+        values *= 1.01
+    loop.average = [p.detach().clone() for p in model.parameters()]
+    assert error(model)["error"] > 1e-3
+    assert loop._validation()["error"] < 1e-3
+    assert error(model)["error"] < 1e-3
+
+
 def test_the_encoders_rate_is_a_factor(pool: PatchPool, tmp_path: Path):
     model = small_flow().requires_grad_(True)
     loop = Loop(model, lambda: torch.zeros(()), SHORT, tmp_path, rates={"encoder.": 0.25})
@@ -173,10 +219,11 @@ def test_fresh_candidates_replace_the_oldest(pool: PatchPool, tmp_path: Path):
     assert len(calls) == 3 and srspace.load_fusion(tmp_path / "run").config.samples is None
 
 
-def test_two_processes_train_one_network(photos: Path, tmp_path: Path):
+@pytest.mark.parametrize("what", [["encoder", "--nb", "1"], ["fusion", "--patches", "2", "--refresh", "1", "-n", "2"]])
+def test_two_processes_train_one_network(photos: Path, tmp_path: Path, what: list[str]):
     config = tmp_path / "train.json"
     config.write_text(json.dumps({**SHORT.to_dict(), "iterations": 4, "time_limit": 100}))
-    arguments = ["train", "encoder", "--data", str(photos), "--tile", "64", "--device", "cpu", "--nb", "1"]
+    arguments = ["train", *what, "--data", str(photos), "--tile", "64", "--device", "cpu"]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "srspace"]
     done = subprocess.run(
         [*command, *arguments, "--config", str(config), "--out", str(tmp_path / "run")],
@@ -188,7 +235,8 @@ def test_two_processes_train_one_network(photos: Path, tmp_path: Path):
     assert done.returncode == 0, done.stderr[-2000:]
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [record["iteration"] for record in log] == [2, 4]
-    assert srspace.checkpoints.load_encoder(tmp_path / "run").config.nb == 1
+    load = srspace.checkpoints.load_encoder if what[0] == "encoder" else srspace.load_fusion
+    assert sum(p.numel() for p in load(tmp_path / "run").parameters()) > 1000
 
 
 def test_fusion_training_goes_on_from_given_weights(photos: Path, tmp_path: Path):

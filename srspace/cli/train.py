@@ -63,6 +63,13 @@ def encoder(
     blocks: Annotated[int, typer.Option("--nb", help="Trunk blocks of a fresh encoder.")] = RRDBConfig.nb,
     scale: Annotated[int, typer.Option(help="Upscaling factor of a fresh encoder.")] = RRDBConfig.scale,
     loss: Annotated[str, typer.Option(help="l1, or l2 to end a training with.")] = "l1",
+    teacher: Annotated[
+        str | None, typer.Option(help="Weights whose encoder, over all flips and rotations, gives a second target.")
+    ] = None,
+    teacher_weight: Annotated[float, typer.Option(help="Weight of the distance to that target.")] = 1.0,
+    permute: Annotated[
+        bool, typer.Option("--permute-channels", help="Train on pairs with their colour channels in any order.")
+    ] = False,
     config: Config = None,
     iterations: Iterations = None,
     batch_size: Batch = None,
@@ -85,6 +92,8 @@ def encoder(
     """Train an RRDB encoder by regression."""
     _check_regression(loss)
     settings = _settings(config, iterations, batch_size, patch, learning_rate, schedule, time_limit, seed)
+    import torch
+
     from srspace.checkpoints import load_encoder
     from srspace.devices import pick_device
     from srspace.hub import resolve_weights
@@ -93,15 +102,23 @@ def encoder(
     from srspace.training.processes import process_group
 
     network = load_encoder(resolve_weights(start)) if start else RRDBNet(RRDBConfig(scale=scale, nb=blocks))
+    guide = load_encoder(resolve_weights(teacher)) if teacher else None
+    if guide is not None and guide.config.scale != network.config.scale:
+        raise UsageError(f"the teacher upscales by {guide.config.scale}, the encoder by {network.config.scale}.")
     mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share)
     with process_group(pick_device(device)) as where:
         pool, validation = _data(data, val, network.config.scale, where, tile, settings.patch, mix)
+        if guide is not None:
+            guide = guide.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
         train_encoder(
             network.to(where),
             pool,
             settings,
             out,
             loss=_literal(loss),
+            teacher=guide,
+            teacher_weight=teacher_weight,
+            permute=permute,
             validation=validation,
             compile=compile,
             resume=not restart,
@@ -265,49 +282,52 @@ def fusion(
     from srspace.hub import resolve_weights
     from srspace.models import FusionNet, SetFusionNet
     from srspace.training.fusion import CandidatePool, draw_candidates, train_fusion
+    from srspace.training.loop import seed_process
+    from srspace.training.processes import process_group
 
     if kind not in ("set", "stack"):
         raise UsageError(f"the kind must be set or stack, not {kind!r}.")
-    where = pick_device(device)
-    model = load_flow(resolve_weights(weights)).to(where).set_subnet_dtype(pick_precision("auto", where))
-    if where.type == "cuda":
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share)
-    pool, validation = _data(data, val, model.scale, where, tile, settings.patch, mix)
-    taus = tuple(temperature or (0.9,))
+    with process_group(pick_device(device)) as where:
+        seed_process(settings.seed)
+        model = load_flow(resolve_weights(weights)).to(where).set_subnet_dtype(pick_precision("auto", where))
+        if where.type == "cuda":
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share)
+        pool, validation = _data(data, val, model.scale, where, tile, settings.patch, mix)
+        taus = tuple(temperature or (0.9,))
 
-    def draw(count: int) -> CandidatePool:
-        return draw_candidates(
-            model, pool, patches=count, samples=samples * 3 // 2, patch=settings.patch, temperatures=taus
-        )
+        def draw(count: int) -> CandidatePool:
+            return draw_candidates(
+                model, pool, patches=count, samples=samples * 3 // 2, patch=settings.patch, temperatures=taus
+            )
 
-    held_out = None
-    if validation is not None:
-        hr, lr = ((x * 255).round().byte() for x in validation)
-        crops = PatchPool(hr, lr)
-        held_out = draw_candidates(
-            model, crops, patches=len(crops), samples=samples, patch=crops.hr.shape[-1], in_order=True
+        held_out = None
+        if validation is not None:
+            hr, lr = ((x * 255).round().byte() for x in validation)
+            crops = PatchPool(hr, lr)
+            held_out = draw_candidates(
+                model, crops, patches=len(crops), samples=samples, patch=crops.hr.shape[-1], in_order=True
+            )
+        if start:
+            network = load_fusion(resolve_weights(start))
+        else:
+            sizes = FusionConfig(samples=samples if kind == "stack" else None, channels=channels, blocks=blocks)
+            network = FusionNet(sizes) if kind == "stack" else SetFusionNet(sizes)
+        train_fusion(
+            network.to(where),
+            draw(patches),
+            settings,
+            out,
+            loss=_literal(loss),
+            backbones=tuple(_literal(net) for net in backbones),
+            judge=None if judge is None else _literal(judge),
+            pixel_weight=pixel_weight,
+            validation=held_out,
+            refresh=(lambda: draw(refresh)) if refresh else None,
+            resume=not restart,
+            extra={"scale": model.scale, "loss": loss},
+            report=_report,
         )
-    if start:
-        network = load_fusion(resolve_weights(start))
-    else:
-        sizes = FusionConfig(samples=samples if kind == "stack" else None, channels=channels, blocks=blocks)
-        network = FusionNet(sizes) if kind == "stack" else SetFusionNet(sizes)
-    train_fusion(
-        network.to(where),
-        draw(patches),
-        settings,
-        out,
-        loss=_literal(loss),
-        backbones=tuple(_literal(net) for net in backbones),
-        judge=None if judge is None else _literal(judge),
-        pixel_weight=pixel_weight,
-        validation=held_out,
-        refresh=(lambda: draw(refresh)) if refresh else None,
-        resume=not restart,
-        extra={"scale": model.scale, "loss": loss},
-        report=_report,
-    )
     _done(out)
 
 

@@ -123,6 +123,13 @@ class MixedPool:
 Pool = PatchPool | MixedPool
 
 
+def permuted_channels(hr: Tensor, lr: Tensor) -> tuple[Tensor, Tensor]:
+    """The same pairs, ``(B, 3, ...)`` each, with red, green and blue in another random order in each pair."""
+    order = torch.rand(hr.shape[0], 3, device=hr.device).argsort(1)
+    rows = torch.arange(hr.shape[0], device=hr.device)[:, None]
+    return hr[rows, order], lr[rows, order]
+
+
 def load_pool(
     folder: Path,
     *,

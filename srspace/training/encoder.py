@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from srspace.config import TrainConfig
-from srspace.data.patches import Pool
+from srspace.data.patches import Pool, permuted_channels
 from srspace.metrics import psnr
 from srspace.models import RRDBNet
 from srspace.training.loop import Loop, seed_process
@@ -25,6 +25,25 @@ def regression_loss(sr: Tensor, hr: Tensor, kind: Literal["l1", "l2"]) -> Tensor
     return difference.abs().mean() if kind == "l1" else difference.square().mean()
 
 
+def oriented_output(network: nn.Module, lr: Tensor) -> Tensor:
+    """What a network makes of every image in a random one of its 8 orientations, turned back.
+
+    Averaged over the orientations, a network's output is closer to the truth (Timofte et al., 2016); one at random is
+    that average in expectation, at an eighth of its cost.
+
+    Args:
+        network: takes ``(B, 3, h, w)`` with h = w.
+        lr: its input.
+    """
+    flip_x, flip_y, turn = (torch.rand(3, lr.shape[0], 1, 1, 1, device=lr.device) < 0.5).unbind(0)
+    x = torch.where(flip_x, lr.flip(-1), lr)
+    x = torch.where(flip_y, x.flip(-2), x)
+    out: Tensor = network(torch.where(turn, x.transpose(-1, -2), x))
+    out = torch.where(turn, out.transpose(-1, -2), out)
+    out = torch.where(flip_y, out.flip(-2), out)
+    return torch.where(flip_x, out.flip(-1), out)
+
+
 def train_encoder(
     network: RRDBNet,
     pool: Pool,
@@ -32,6 +51,9 @@ def train_encoder(
     out_dir: Path,
     *,
     loss: Literal["l1", "l2"] = "l1",
+    teacher: RRDBNet | None = None,
+    teacher_weight: float = 1.0,
+    permute: bool = False,
     validation: tuple[Tensor, Tensor] | None = None,
     amp: bool = True,
     compile: bool = False,
@@ -48,6 +70,10 @@ def train_encoder(
         config: settings (``noise`` does not apply).
         out_dir: run folder.
         loss: see :func:`regression_loss`.
+        teacher: an encoder on the pool's device whose :func:`oriented_output` is a second target. It is nearer to what
+            the network can reach than the original picture is, so gradients are less noisy.
+        teacher_weight: weight of the distance to it.
+        permute: put the colour channels of each pair in a random order.
         validation: HR and LR crops, ``(B, 3, H, W)``.
         amp: run the network in bfloat16.
         compile: use ``torch.compile``.
@@ -62,16 +88,24 @@ def train_encoder(
     seed_process(config.seed)
     device = pool.device
     network.train().requires_grad_(True)
+    if teacher is not None:
+        teacher.eval().requires_grad_(False)
 
     def loss_of(hr: Tensor, lr: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
             sr: Tensor = network(lr)
-            return regression_loss(sr, hr, loss)
+            distance = regression_loss(sr, hr, loss)
+            if teacher is not None:
+                with torch.no_grad():
+                    target = oriented_output(teacher, lr)
+                distance = distance + teacher_weight * regression_loss(sr, target, loss)
+            return distance
 
     step = torch.compile(loss_of) if compile else loss_of
 
     def draw() -> Tensor:
-        return step(*pool.draw(config.batch_size, config.patch))
+        hr, lr = pool.draw(config.batch_size, config.patch)
+        return step(*(permuted_channels(hr, lr) if permute else (hr, lr)))
 
     def validate(trained: nn.Module) -> dict[str, float]:
         if validation is None:

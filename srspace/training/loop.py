@@ -288,12 +288,17 @@ class _Swapped:
 
     def __enter__(self) -> None:
         self.kept = [p.detach().clone() for p in self.parameters]
-        for p, a in zip(self.parameters, self.average, strict=True):
-            p.data.copy_(a)
+        self._set(self.average)
 
     def __exit__(self, *_: object) -> None:
-        for p, k in zip(self.parameters, self.kept, strict=True):
-            p.data.copy_(k)
+        self._set(self.kept)
+
+    @torch.no_grad()
+    def _set(self, values: list[Tensor]) -> None:
+        # Not through p.data: version counters must move, since the flow keeps inverses by them, and a replayed
+        # CUDA graph has changed weights without moving any.
+        for p, value in zip(self.parameters, values, strict=True):
+            p.copy_(value)
 
 
 class _StepGraph:

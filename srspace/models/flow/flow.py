@@ -53,13 +53,6 @@ class FlowLevel(nn.Module):
         runs = [[*self.transitions, self.steps[0]], *([step] for step in list(self.steps)[1:])]
         self._inverses = [InverseLinear(run) for run in runs]
 
-    def train(self, mode: bool = True) -> FlowLevel:
-        """As for every module; the inverses are computed anew afterwards."""
-        # A replayed CUDA graph changes weights behind torch's back: their version counters stand still.
-        for inverse in self._inverses:
-            inverse.forget()
-        return super().train(mode)
-
     def conditions(self, features: Tensor) -> tuple[CouplingCondition, ...]:
         """Run what depends on the LR image alone, with one wide convolution for all steps.
 

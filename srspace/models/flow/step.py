@@ -76,10 +76,6 @@ class InverseLinear:
         self._key: tuple[object, ...] = ()
         self._weight = self._bias = torch.empty(0)
 
-    def forget(self) -> None:
-        """Compute again at the next call, whether torch knows of a changed weight or not."""
-        self._key = ()
-
     def __call__(self, y: Tensor) -> Tensor:
         parameters = [p for s in self._steps for p in (s.actnorm.bias, s.actnorm.logs, s.invconv.weight)]
         key = (y.device, y.dtype, *((p.data_ptr(), p._version) for p in parameters))
