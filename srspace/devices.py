@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -75,6 +77,24 @@ def used_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     return int(psutil.Process().memory_info().rss)
+
+
+@contextmanager
+def memory_cap(device: torch.device, limit: int | None) -> Iterator[None]:
+    """Hold what torch takes of a CUDA device, tensors and unused blocks together, below ``limit`` bytes.
+
+    Without it, blocks of all the sizes that were ever needed add up. Other devices, and no limit, change nothing.
+    """
+    if device.type != "cuda" or limit is None:
+        yield
+        return
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total), device)
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
 
 
 def peak_memory(device: torch.device) -> int:

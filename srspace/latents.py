@@ -55,6 +55,7 @@ class Latents:
         self.shapes, self.size, self.seed, self.device = list(shapes), size, seed, device
         self.factors = [shape[1] // size[0] for shape in shapes]
 
+    @torch.inference_mode(False)  # the caller's mode would follow the tensors to threads that do not run in it
     def request(self, draws: Sequence[Draw], rows: slice, columns: slice) -> PendingLatents:
         """Start drawing the latents of a part of the image, given in LR pixels."""
         pinned = self.device.type == "cuda"

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from srspace.config import SamplingConfig
-from srspace.devices import available_memory, used_memory
+from srspace.devices import available_memory, memory_cap, used_memory
 from srspace.errors import ResourceError
 from srspace.latents import Draw, Latents, PendingLatents, draw_latents
 from srspace.models import PreparedSRFlow, SRFlow
@@ -30,6 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 _LARGEST_TILE = 1024
+_SMALLEST_TILE = 16
 _PIXELS_AT_A_TIME = {"cuda": 300_000, "cpu": 4_096}
 _CHUNKS_AHEAD = 3
 _REDRAWS = (0.75, 0.5)
@@ -121,11 +122,15 @@ class Sampler:
         self.height, self.width = h * self.scale, w * self.scale
         shapes = self.model.latent_shapes(self.height, self.width)
         self.latents = Latents(shapes, (h, w), seed=sampling.seed, device=self.device)
-        plan = Plan.make(self.model, h, w, sampling, stacked=stacked)
-        self.tiles, self.chunk = plan.tiles, plan.chunk
+        self.plan = Plan.make(self.model, h, w, sampling, stacked=stacked)
         self._stages = [0] * sampling.samples
         self._reasons: dict[int, str] = {}
         self._done = 0.0
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """The tiles that the image is worked on by."""
+        return self.plan.tiles
 
     @property
     def redraws(self) -> list[Redraw]:
@@ -149,12 +154,33 @@ class Sampler:
     def collapse(self, sink: Callable[[int], Sink]) -> Tensor:
         """Merge the candidates into one picture; no candidate is ever held as a whole picture.
 
+        Where the device runs out of memory, which others may use, too, the work starts again with smaller tiles.
+
         Args:
             sink: makes a fresh sink for N candidates.
 
         Returns:
             ``(3, H, W)`` float32 on the CPU, channels last in memory.
         """
+        return self._fitted(lambda: self._collapse(sink))
+
+    def regression(self) -> Tensor:
+        """The encoder's own super-resolution, in place of any candidate; as :meth:`collapse` returns it."""
+        return self._fitted(self._regressed)
+
+    def _fitted(self, work: Callable[[], Tensor]) -> Tensor:
+        while True:
+            try:
+                with memory_cap(self.device, self.sampling.max_memory):
+                    return work()
+            except torch.cuda.OutOfMemoryError:
+                smaller = self.plan.smaller()
+                if smaller is None:
+                    raise
+            # Only here, outside of the handler, are the tensors of the failed attempt gone.
+            self.plan, self._done = smaller, 0.0
+
+    def _collapse(self, sink: Callable[[int], Sink]) -> Tensor:
         out: Tensor | None = None
         for tile, filled in self._tiles(lambda tile: sink(self.sampling.samples)):
             if len(self.tiles) == 1:
@@ -168,8 +194,7 @@ class Sampler:
             raise ValueError("there is no tile")
         return out
 
-    def regression(self) -> Tensor:
-        """The encoder's own super-resolution, in place of any candidate; as :meth:`collapse` returns it."""
+    def _regressed(self) -> Tensor:
         out = torch.empty(self.height, self.width, 3).permute(2, 0, 1)
         for tile in self.tiles:
             tile.put(self._regression(tile), out, self.scale)
@@ -200,7 +225,7 @@ class Sampler:
                 device per chunk; otherwise they are yielded as zeros, and their replacements at the end.
         """
         count = self.sampling.samples
-        parts = math.ceil(count / self.chunk)
+        parts = math.ceil(count / self.plan.chunk)
         edges = [round(k * count / parts) for k in range(parts + 1)]
         chunks = [list(range(a, b)) for a, b in pairwise(edges)]
         ahead = _CHUNKS_AHEAD if self.device.type == "cuda" else 0
@@ -329,9 +354,18 @@ class Plan:
         side = sampling.tile
         if side is None:
             pixels = min(budget / (kept + max(transient, candidate)), _LARGEST_TILE**2)
-            side = 0 if height * width <= pixels else max(16, int(math.sqrt(pixels)) - 2 * MARGIN)
+            side = 0 if height * width <= pixels else max(_SMALLEST_TILE, int(math.sqrt(pixels)) - 2 * MARGIN)
         tiles = plan_tiles(height, width, side)
         return cls(tiles, chunk(max(tile.pixels for tile in tiles)))
+
+    def smaller(self) -> Plan | None:
+        """A plan for the same image that needs about half the memory; None where that is not possible."""
+        height, width = self.tiles[-1].rows.stop, self.tiles[-1].columns.stop
+        longest = max(part.stop - part.start for tile in self.tiles for part in (tile.rows, tile.columns))
+        side = max(_SMALLEST_TILE, int(0.7 * longest))
+        if self.chunk == 1 and longest <= _SMALLEST_TILE:
+            return None
+        return Plan(plan_tiles(height, width, side), max(1, self.chunk // 2))
 
 
 def _budget(device: torch.device, limit: int | None, result: int) -> float:

@@ -280,7 +280,7 @@ def measure(
     say("matrix products")
     return SpeedReport(
         model=name, device=_device_name(device), torch=torch.__version__, precision=str(dtype).removeprefix("torch."),
-        height=sampler.height, width=sampler.width, samples=samples, chunk=sampler.chunk, tiles=len(sampler.tiles),
+        height=sampler.height, width=sampler.width, samples=samples, chunk=sampler.plan.chunk, tiles=len(sampler.tiles),
         first=first, kernels=compiling, seconds=seconds, single=single,
         operations=count_operations(model.encoder.config, model.flow.config, *lr.shape[1:]),
         peak=matrix_peak(device, dtype), memory=memory, redraws=len(sampler.redraws),

@@ -11,6 +11,7 @@ import torch
 import srspace
 from srspace import collapse
 from srspace.config import FusionConfig, SamplingConfig, parse_memory
+from srspace.devices import memory_cap
 from srspace.errors import ResourceError, UsageError
 from srspace.models import FusionNet, PreparedSRFlow, SRFlow
 from srspace.sampling import Plan, Sampler, plan_tiles, what_is_broken
@@ -156,6 +157,48 @@ def test_a_memory_limit_makes_tiles_that_fit(model: SRFlow, monkeypatch: pytest.
     )
     with pytest.raises(ResourceError, match="too small"):
         Plan.make(prepared, 2000, 2000, SamplingConfig(max_memory=700 << 20), stacked=stacked)
+
+
+def test_where_memory_runs_out_tiles_get_smaller(model: SRFlow, lr: torch.Tensor, monkeypatch: pytest.MonkeyPatch):
+    config = SamplingConfig(samples=4)
+    whole = Sampler(model, lr, config).collapse(collapse.MeanSink)
+    conditions, tried = PreparedSRFlow.conditions, []
+
+    def limited(self: PreparedSRFlow, part: torch.Tensor):
+        tried.append(part.shape[-1] * part.shape[-2])
+        if tried[-1] > most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return conditions(self, part)
+
+    monkeypatch.setattr(PreparedSRFlow, "conditions", limited)
+    most, shares = 64 * 64, []
+    sampler = Sampler(model, lr, config, progress=shares.append)
+    assert (sampler.collapse(collapse.MeanSink) - whole).abs().max() < 1 / 255
+    assert tried[0] == 60 * 70 and tried[-1] <= most and len(sampler.tiles) > 1
+    assert shares[-1] == pytest.approx(1)
+    most = 0
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        Sampler(model, lr, config).collapse(collapse.MeanSink)
+
+
+def test_the_cap_on_a_cuda_device_is_lifted_again(monkeypatch: pytest.MonkeyPatch):
+    fractions = []
+    total = type("Properties", (), {"total_memory": 80 << 30})
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: total)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda share, device: fractions.append(share))
+    for device, limit in (("cpu", 1 << 30), ("cuda", None)):
+        with memory_cap(torch.device(device), limit):
+            assert not fractions
+    with pytest.raises(KeyError), memory_cap(torch.device("cuda:0"), 4 << 30):
+        raise KeyError
+    assert fractions == [0.05, 1.0]
+
+
+def test_sampling_in_inference_mode_leaves_nothing_behind(model: SRFlow, lr: torch.Tensor):
+    with torch.inference_mode():
+        inside = srspace.sample(model, lr, samples=2, tile=16)
+    assert torch.equal(srspace.sample(model, lr, samples=2, tile=16), inside)
 
 
 PEAK = """
