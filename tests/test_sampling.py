@@ -186,13 +186,23 @@ def test_the_cap_on_a_cuda_device_is_lifted_again(monkeypatch: pytest.MonkeyPatc
     total = type("Properties", (), {"total_memory": 80 << 30})
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: total)
-    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda share, device: fractions.append(share))
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *given: fractions.append(given))
     for device, limit in (("cpu", 1 << 30), ("cuda", None)):
         with memory_cap(torch.device(device), limit):
             assert not fractions
-    with pytest.raises(KeyError), memory_cap(torch.device("cuda:0"), 4 << 30):
+    with pytest.raises(KeyError), memory_cap(torch.device("cuda"), 4 << 30):
         raise KeyError
-    assert fractions == [0.05, 1.0]
+    assert fractions == [(0.05, 3), (1.0, 3)]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_gpu_keeps_no_more_than_the_limit(model: SRFlow):
+    config = SamplingConfig(samples=5, max_memory=1 << 30)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    Sampler(model.cuda(), torch.rand(3, 1000, 1000), config).collapse(collapse.MeanSink)
+    assert torch.cuda.max_memory_reserved() <= config.max_memory
 
 
 def test_sampling_in_inference_mode_leaves_nothing_behind(model: SRFlow, lr: torch.Tensor):
