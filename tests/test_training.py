@@ -219,6 +219,19 @@ def test_fresh_candidates_replace_the_oldest(pool: PatchPool, tmp_path: Path):
     assert len(calls) == 3 and srspace.load_fusion(tmp_path / "run").config.samples is None
 
 
+def test_colours_are_permuted_alike_in_candidates_and_original(pool: PatchPool, tmp_path: Path):
+    hr = (torch.rand(4, 3, 48, 48) * 255).byte()
+    perfect = CandidatePool(hr[:, None].expand(-1, 3, -1, -1, -1), hr)
+    network = SetFusionNet(FusionConfig(samples=None, channels=8, blocks=1, embedding=4))  # starts at the mean
+    config = TrainConfig(**{**SHORT.to_dict(), "learning_rate": 1e-12})
+    losses: list[float] = []
+    train_fusion(
+        network, perfect, config, tmp_path / "run", loss="l1", permute=True, amp=False,
+        report=lambda record: losses.append(record["loss"]),
+    )  # fmt: skip
+    assert max(losses) < 1e-6
+
+
 @pytest.mark.parametrize("what", [["encoder", "--nb", "1"], ["fusion", "--patches", "2", "--refresh", "1", "-n", "2"]])
 def test_two_processes_train_one_network(photos: Path, tmp_path: Path, what: list[str]):
     config = tmp_path / "train.json"

@@ -51,6 +51,9 @@ Rendered = Annotated[
 ]
 RenderedShare = Annotated[float, typer.Option(help="Their share of a batch.")]
 Stretched = Annotated[float, typer.Option(help="Share of a batch from photographs of stretched contrast.")]
+Permute = Annotated[
+    bool, typer.Option("--permute-channels", help="Train on pictures with their colour channels in any order.")
+]
 Degraded = Annotated[float, typer.Option(help="Share of LR patches with JPEG artifacts or noise.")]
 
 
@@ -67,9 +70,7 @@ def encoder(
         str | None, typer.Option(help="Weights whose encoder, over all flips and rotations, gives a second target.")
     ] = None,
     teacher_weight: Annotated[float, typer.Option(help="Weight of the distance to that target.")] = 1.0,
-    permute: Annotated[
-        bool, typer.Option("--permute-channels", help="Train on pairs with their colour channels in any order.")
-    ] = False,
+    permute: Permute = False,
     config: Config = None,
     iterations: Iterations = None,
     batch_size: Batch = None,
@@ -248,6 +249,7 @@ def fusion(
     ] = None,
     judge: Annotated[str | None, typer.Option(help="A further backbone for the validation figures.")] = None,
     pixel_weight: Annotated[float, typer.Option(help="Weight of an L1 term beside LPIPS.")] = 0.0,
+    permute: Permute = False,
     config: Config = None,
     iterations: Iterations = None,
     batch_size: Batch = None,
@@ -324,6 +326,7 @@ def fusion(
             pixel_weight=pixel_weight,
             validation=held_out,
             refresh=(lambda: draw(refresh)) if refresh else None,
+            permute=permute,
             resume=not restart,
             extra={"scale": model.scale, "loss": loss},
             report=_report,

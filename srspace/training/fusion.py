@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from srspace.config import FusionConfig, TrainConfig
-from srspace.data.patches import PatchPool, Pool
+from srspace.data.patches import PatchPool, Pool, permuted_channels
 from srspace.errors import UsageError
 from srspace.metrics import Lpips, psnr
 from srspace.models import Fusion, SRFlow
@@ -154,6 +154,7 @@ def train_fusion(
     judge: Literal["alex", "squeeze", "vgg"] | None = None,
     refresh: Callable[[], CandidatePool] | None = None,
     refresh_every: int = 10,
+    permute: bool = False,
     amp: bool = True,
     resume: bool = True,
     extra: Mapping[str, Any] | None = None,
@@ -174,6 +175,7 @@ def train_fusion(
         refresh: draws fresh patches, which replace the oldest of the pool, so that the network does not learn the
             pool by heart.
         refresh_every: iterations from one such replacement to the next.
+        permute: put the colour channels of each stack and its original in a random order.
         amp: run the network in bfloat16.
         resume: go on from the folder's state.
         extra: further entries for ``config.json``.
@@ -216,6 +218,9 @@ def train_fusion(
         # A network for any number of candidates sees the usual one in half of the steps.
         samples = wanted or (judged if numbers.random() < 0.5 else numbers.randint(min(2, there), there))
         stacks, hr = pool.draw(config.batch_size, samples)
+        if permute:
+            hr, channels_first = permuted_channels(hr, stacks.transpose(1, 2))
+            stacks = channels_first.transpose(1, 2)
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
             sr = network(stacks)
         sr, hr = (x[..., _MARGIN:-_MARGIN, _MARGIN:-_MARGIN] for x in (sr, hr))
