@@ -179,6 +179,28 @@ def test_validation_decodes_with_the_inverses_of_the_averaged_weights(pool: Patc
     assert error(model)["error"] < 1e-3
 
 
+def test_the_weights_that_validated_best_are_kept(tmp_path: Path):
+    network = small_flow().encoder.requires_grad_(True)
+    weight = network.conv_last.bias
+    figures = iter([3.0, 1.0, 2.0, 1.5])
+    kept: list[torch.Tensor] = []
+
+    def loop(iterations: int) -> Loop:
+        config = TrainConfig(**{**SHORT.to_dict(), "iterations": iterations, "log_every": 1, "validate_every": 1})
+        return Loop(
+            network, lambda: weight.sum(), config, tmp_path, validate=lambda _: {"figure": next(figures)},
+            score=lambda found: found["figure"], dtype=torch.float32,
+            report=lambda _: kept.append(srspace.checkpoints.load_encoder(tmp_path / "best").conv_last.bias.detach()),
+        )  # fmt: skip
+
+    loop(3).run()
+    resumed = loop(4)
+    assert resumed.resume() and resumed.best == 1.0
+    resumed.run()
+    assert not torch.equal(kept[0], kept[1])
+    assert torch.equal(kept[1], kept[2]) and torch.equal(kept[1], kept[3])
+
+
 def test_the_encoders_rate_is_a_factor(pool: PatchPool, tmp_path: Path):
     model = small_flow().requires_grad_(True)
     loop = Loop(model, lambda: torch.zeros(()), SHORT, tmp_path, rates={"encoder.": 0.25})

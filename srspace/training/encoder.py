@@ -117,7 +117,10 @@ def train_encoder(
         ]
         return {"val_psnr_y": torch.cat(scores).mean().item()}
 
-    loop = Loop(network, draw, config, out_dir, validate=validate, extra=extra, report=report, graph=graph)
+    loop = Loop(
+        network, draw, config, out_dir, validate=validate, score=lambda figures: -figures["val_psnr_y"],
+        extra=extra, report=report, graph=graph,
+    )  # fmt: skip
     if resume:
         loop.resume()
     return loop.run()

@@ -122,6 +122,7 @@ def train_flow(
         config,
         out_dir,
         validate=validate,
+        score=lambda figures: figures["val_nll"],
         extra=extra,
         report=report,
         graph=graph,

@@ -244,7 +244,15 @@ def train_fusion(
                     figures.setdefault(f"val_{net}_{name}", []).append(critic(sr, target))
         return {key: torch.cat(values).mean().item() for key, values in figures.items()}
 
-    loop = Loop(network, step, config, out_dir, validate=validate, extra=extra, report=report, dtype=torch.float16)
+    def score(figures: Mapping[str, float]) -> float:
+        if loss == "l1":
+            return -figures["val_psnr_fusion"]
+        return sum(figures[f"val_{net}_fusion"] for net in backbones)
+
+    loop = Loop(
+        network, step, config, out_dir, validate=validate, score=score,
+        extra=extra, report=report, dtype=torch.float16,
+    )  # fmt: skip
     if resume:
         loop.resume()
     return loop.run()

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 STATE_FILE = "training.pt"
 LOG_FILE = "log.jsonl"
+BEST_FOLDER = "best"
 _EAGER_STEPS = 11
 _CLOCK_EVERY = 20
 
@@ -32,7 +33,8 @@ class Loop:
     """Minimise a loss over the parameters of ``network`` that require gradients.
 
     The folder holds, whenever it is looked at, a whole model folder (moving average of the weights), the state to
-    resume from and a log with one JSON object per line.
+    resume from and a log with one JSON object per line; with a ``score``, a further model folder ``best`` holds the
+    weights that validated best, because a long training on few pictures learns them by heart.
 
     In a process group (``torchrun``) every process draws its own batches, gradients are averaged, and the first
     process alone validates, logs and saves.
@@ -43,6 +45,7 @@ class Loop:
         config: settings.
         out_dir: the folder.
         validate: called with the averaged network; returns figures to log.
+        score: of those figures; lower is better.
         extra: further entries for ``config.json``.
         report: called with every log record.
         dtype: type that weights are stored in.
@@ -58,6 +61,7 @@ class Loop:
         out_dir: Path,
         *,
         validate: Callable[[nn.Module], Mapping[str, float]] | None = None,
+        score: Callable[[Mapping[str, float]], float] | None = None,
         extra: Mapping[str, Any] | None = None,
         report: Callable[[dict[str, Any]], None] | None = None,
         dtype: torch.dtype = torch.float16,
@@ -70,6 +74,7 @@ class Loop:
         if on_gpu:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.validate, self.extra, self.report, self.dtype = validate, dict(extra or {}), report, dtype
+        self.score, self.best = score, math.inf
         named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
         if not named:
             raise ValueError("the network has no parameters to train")
@@ -116,6 +121,7 @@ class Loop:
             for group, (rate, factor) in zip(self.optimizer.param_groups, kept, strict=True):
                 group["lr"], group["factor"] = rate, factor
             self.iteration, self.seconds = int(state["iteration"]), float(state["seconds"])
+            self.best = float(state.get("best", math.inf))
         except (RuntimeError, ValueError, KeyError, EOFError, OSError, pickle.UnpicklingError) as error:
             raise CheckpointError(f"{path} does not fit this training and cannot be resumed from.") from error
         logger.info("resumed at iteration %d", self.iteration)
@@ -175,17 +181,21 @@ class Loop:
         if not self.main:
             return
         with self._averaged():
-            extra = self.extra | {"training": self.config.to_dict() | {"iteration": self.iteration}}
-            save_model(self.out_dir, self.network, extra=extra, dtype=self.dtype)
+            self._save_model(self.out_dir)
         state = {
             "iteration": self.iteration,
             "seconds": self.seconds,
+            "best": self.best,
             "parameters": [p.detach() for p in self.parameters],
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
         }
         with atomic_path(self.out_dir / STATE_FILE) as temporary:
             torch.save(state, temporary)
+
+    def _save_model(self, folder: Path) -> None:
+        extra = self.extra | {"training": self.config.to_dict() | {"iteration": self.iteration}}
+        save_model(folder, self.network, extra=extra, dtype=self.dtype)
 
     def _step(self) -> Tensor:
         self.decay.fill_(min(self.config.ema, (1 + self.iteration) / (10 + self.iteration)))
@@ -263,7 +273,11 @@ class Loop:
         self.network.eval()
         try:
             with self._averaged(), torch.no_grad():
-                return dict(self.validate(self.network))
+                figures = dict(self.validate(self.network))
+                if self.score is not None and figures and (score := self.score(figures)) < self.best:
+                    self.best = score
+                    self._save_model(self.out_dir / BEST_FOLDER)
+                return figures
         finally:
             self.network.train()
 
