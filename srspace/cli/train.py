@@ -93,8 +93,6 @@ def encoder(
     """Train an RRDB encoder by regression."""
     _check_regression(loss)
     settings = _settings(config, iterations, batch_size, patch, learning_rate, schedule, time_limit, seed)
-    import torch
-
     from srspace.checkpoints import load_encoder
     from srspace.devices import pick_device
     from srspace.hub import resolve_weights
@@ -109,15 +107,13 @@ def encoder(
     mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share)
     with process_group(pick_device(device)) as where:
         pool, validation = _data(data, val, network.config.scale, where, tile, settings.patch, mix)
-        if guide is not None:
-            guide = guide.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
         train_encoder(
             network.to(where),
             pool,
             settings,
             out,
             loss=_literal(loss),
-            teacher=guide,
+            teacher=None if guide is None else guide.to(where),
             teacher_weight=teacher_weight,
             permute=permute,
             validation=validation,

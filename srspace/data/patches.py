@@ -123,6 +123,21 @@ class MixedPool:
 Pool = PatchPool | MixedPool
 
 
+def oriented(images: Tensor, masks: Sequence[Tensor], *, back: bool = False) -> Tensor:
+    """Square images flipped and turned, each in its own way.
+
+    Args:
+        images: ``(B, ..., S, S)``.
+        masks: three of ``(B,)``, boolean: which to mirror left to right, which upside down, which to transpose then.
+        back: undo it.
+    """
+    changes = (lambda x: x.flip(-1), lambda x: x.flip(-2), lambda x: x.transpose(-1, -2))
+    steps = list(zip(masks, changes, strict=True))
+    for mask, change in reversed(steps) if back else steps:
+        images = torch.where(mask.view(-1, *(1,) * (images.ndim - 1)), change(images), images)
+    return images
+
+
 def permuted_channels(hr: Tensor, lr: Tensor) -> tuple[Tensor, Tensor]:
     """The same pairs, ``(B, 3, ...)`` each, with red, green and blue in another random order in each pair."""
     order = torch.rand(hr.shape[0], 3, device=hr.device).argsort(1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from srspace.config import TrainConfig
-from srspace.data.patches import Pool, permuted_channels
+from srspace.data.patches import Pool, oriented, permuted_channels
 from srspace.metrics import psnr
 from srspace.models import RRDBNet
 from srspace.training.loop import Loop, seed_process
@@ -35,13 +35,8 @@ def oriented_output(network: nn.Module, lr: Tensor) -> Tensor:
         network: takes ``(B, 3, h, w)`` with h = w.
         lr: its input.
     """
-    flip_x, flip_y, turn = (torch.rand(3, lr.shape[0], 1, 1, 1, device=lr.device) < 0.5).unbind(0)
-    x = torch.where(flip_x, lr.flip(-1), lr)
-    x = torch.where(flip_y, x.flip(-2), x)
-    out: Tensor = network(torch.where(turn, x.transpose(-1, -2), x))
-    out = torch.where(turn, out.transpose(-1, -2), out)
-    out = torch.where(flip_y, out.flip(-2), out)
-    return torch.where(flip_x, out.flip(-1), out)
+    masks = (torch.rand(3, lr.shape[0], device=lr.device) < 0.5).unbind(0)
+    return oriented(network(oriented(lr, masks)), masks, back=True)
 
 
 def train_encoder(
@@ -89,7 +84,7 @@ def train_encoder(
     device = pool.device
     network.train().requires_grad_(True)
     if teacher is not None:
-        teacher.eval().requires_grad_(False)
+        teacher.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss_of(hr: Tensor, lr: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from srspace.config import FusionConfig, TrainConfig
-from srspace.data.patches import PatchPool, Pool, permuted_channels
+from srspace.data.patches import PatchPool, Pool, oriented, permuted_channels
 from srspace.errors import UsageError
 from srspace.metrics import Lpips, psnr
 from srspace.models import Fusion, SRFlow
@@ -59,11 +59,8 @@ class CandidatePool:
         index = torch.randint(self.hr.shape[0], (count,), device=device)
         order = torch.rand(count, self.candidates.shape[1], device=device).argsort(1)[:, :samples]
         stacks, hr = self.candidates[index[:, None], order], self.hr[index]
-        for change in (lambda x: x.flip(-1), lambda x: x.flip(-2), lambda x: x.transpose(-1, -2)):
-            mask = torch.rand(count, device=device) < 0.5
-            stacks = torch.where(mask.view(-1, 1, 1, 1, 1), change(stacks), stacks)
-            hr = torch.where(mask.view(-1, 1, 1, 1), change(hr), hr)
-        return stacks.float() / 255, hr.float() / 255
+        masks = [torch.rand(count, device=device) < 0.5 for _ in range(3)]
+        return oriented(stacks, masks).float() / 255, oriented(hr, masks).float() / 255
 
 
 @torch.no_grad()
