@@ -139,13 +139,16 @@ def test_fused_inverses_follow_the_weights():
     step = randomized(FlowStep(4))
     inverse = InverseLinear([step])
     x = torch.randn(1, 4, 3, 2, dtype=torch.float64)
-    for _ in range(2):
-        assert torch.allclose(inverse(step(x)[0]), x)
-        with torch.no_grad():
-            step.actnorm.logs.add_(0.3)
-    step.load_state_dict({k: v * 1.2 for k, v in step.state_dict().items()})
-    assert torch.allclose(inverse(step(x)[0]), x)
-    assert torch.allclose(copy.deepcopy(inverse)(step(x)[0]), x)
+    for keep in (True, False):
+        with torch.set_grad_enabled(not keep):
+            for _ in range(2):
+                assert torch.allclose(inverse(step(x)[0]), x)
+                with torch.no_grad():
+                    step.actnorm.logs.add_(0.3)
+            step.load_state_dict({k: v * 1.2 for k, v in step.state_dict().items()})
+            assert torch.allclose(inverse(step(x)[0]), x)
+            assert torch.allclose(copy.deepcopy(inverse)(step(x)[0]), x)
+            assert inverse(step(x)[0].detach()).requires_grad != keep
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")

@@ -22,6 +22,15 @@ class FlowConditions:
 
     levels: tuple[tuple[CouplingCondition, ...], ...]
 
+    def select(self, index: Tensor) -> FlowConditions:
+        """Those of some images of the batch, which may come several times."""
+        return FlowConditions(
+            tuple(
+                tuple(CouplingCondition(*(x.index_select(0, index) for x in condition)) for condition in level)
+                for level in self.levels
+            )
+        )
+
 
 class FlowLevel(nn.Module):
     """Squeeze, transition steps, conditional steps and, on all levels but the last, a split.

@@ -24,5 +24,6 @@ class InvertibleConv1x1(nn.Module):
         return F.conv2d(x, self.weight[:, :, None, None]), log_det.expand(x.shape[0])
 
     def inverse(self, y: Tensor) -> Tensor:
-        weight = torch.linalg.inv(self.weight.double()).to(y.dtype)
+        # inv_ex does not wait for the device to say whether the matrix is singular, so that CUDA graphs can hold it.
+        weight = torch.linalg.inv_ex(self.weight.double())[0].to(y.dtype)
         return F.conv2d(y, weight[:, :, None, None])

@@ -67,6 +67,8 @@ def inverse_linear(steps: Sequence[FlowStep]) -> tuple[Tensor, Tensor]:
 class InverseLinear:
     """:func:`inverse_linear` as a 1x1 convolution, computed again only when a weight has changed.
 
+    Where gradients are wanted, the maps are inverted one by one on their device, in every call.
+
     Args:
         steps: steps in encoding order.
     """
@@ -78,6 +80,11 @@ class InverseLinear:
 
     def __call__(self, y: Tensor) -> Tensor:
         parameters = [p for s in self._steps for p in (s.actnorm.bias, s.actnorm.logs, s.invconv.weight)]
+        if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
+            with torch.autocast(y.device.type, enabled=False):
+                for step in reversed(self._steps):
+                    y = step.actnorm.inverse(step.invconv.inverse(y))
+                return y
         key = (y.device, y.dtype, *((p.data_ptr(), p._version) for p in parameters))
         if key != self._key:
             matrix, bias = inverse_linear(self._steps)
