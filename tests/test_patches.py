@@ -83,3 +83,17 @@ def test_permuted_channels_stay_together_in_a_pair():
     assert torch.equal(hr[..., 0, 0], lr[..., 0, 0])
     assert torch.equal(hr[..., 0, 0].sort(1).values, marked[..., 0, 0])
     assert len({tuple(row.argsort().tolist()) for row in hr[..., 0, 0]}) > 2
+
+
+def test_a_share_of_the_pairs_has_permuted_channels(base: PatchPool):
+    marks = torch.tensor([10, 20, 30], dtype=torch.uint8).view(1, 3, 1, 1)
+    marked = PatchPool(marks.expand(1, 3, 16, 16), marks.expand(1, 3, 4, 4), permuted_share=0.5)
+    torch.manual_seed(0)
+    hr, lr = marked.draw(400, 8)
+    assert torch.equal(hr[..., 0, 0], lr[..., 0, 0])
+    natural = (hr[:, :, 0, 0] * 255).round().eq(marks[0, :, 0, 0]).all(1).float().mean()
+    assert 0.5 < natural < 0.66  # one in six of the permuted ones is as it was
+    mixed = mixed_pool(base, reductions=(0.5,), permuted_share=0.25)
+    assert [p.permuted_share for p in mixed.pools] == [0.25, 0.25]
+    with pytest.raises(ValueError, match="permuted"):
+        mixed_pool(base, permuted_share=1.5)

@@ -51,9 +51,14 @@ Rendered = Annotated[
 ]
 RenderedShare = Annotated[float, typer.Option(help="Their share of a batch.")]
 Stretched = Annotated[float, typer.Option(help="Share of a batch from photographs of stretched contrast.")]
-Permute = Annotated[
-    bool, typer.Option("--permute-channels", help="Train on pictures with their colour channels in any order.")
+LpipsNet = Annotated[
+    list[str] | None,
+    typer.Option(help="Backbone of the LPIPS loss: alex, squeeze or vgg; may be repeated [alex and squeeze]."),
 ]
+Taus = Annotated[
+    list[float] | None, typer.Option("--tau", "-t", help="Temperature of the candidates; may be repeated [0.9].")
+]
+Permuted = Annotated[float, typer.Option(help="Share of patches with red, green and blue in a random order.")]
 Degraded = Annotated[float, typer.Option(help="Share of LR patches with JPEG artifacts or noise.")]
 
 
@@ -70,7 +75,6 @@ def encoder(
         str | None, typer.Option(help="Weights whose encoder, over all flips and rotations, gives a second target.")
     ] = None,
     teacher_weight: Annotated[float, typer.Option(help="Weight of the distance to that target.")] = 1.0,
-    permute: Permute = False,
     config: Config = None,
     iterations: Iterations = None,
     batch_size: Batch = None,
@@ -87,6 +91,7 @@ def encoder(
     rendered_share: RenderedShare = 0.1,
     stretched_share: Stretched = 0.0,
     degraded_share: Degraded = 0.0,
+    permuted_share: Permuted = 0.0,
     compile: Compile = False,
     restart: Fresh = False,
 ) -> None:
@@ -104,7 +109,7 @@ def encoder(
     guide = load_encoder(resolve_weights(teacher)) if teacher else None
     if guide is not None and guide.config.scale != network.config.scale:
         raise UsageError(f"the teacher upscales by {guide.config.scale}, the encoder by {network.config.scale}.")
-    mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share)
+    mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share, permuted_share)
     with process_group(pick_device(device)) as where:
         pool, validation = _data(data, val, network.config.scale, where, tile, settings.patch, mix)
         train_encoder(
@@ -115,7 +120,6 @@ def encoder(
             loss=_literal(loss),
             teacher=None if guide is None else guide.to(where),
             teacher_weight=teacher_weight,
-            permute=permute,
             validation=validation,
             compile=compile,
             resume=not restart,
@@ -149,6 +153,14 @@ def flow(
     ] = 0.0,
     head_loss: Annotated[str, typer.Option(help="That distance: l1 or l2.")] = "l1",
     encoder_rate: Annotated[float, typer.Option(help="Factor on the encoder's learning rate.")] = 0.25,
+    perceptual_weight: Annotated[
+        float, typer.Option(help="Weight of the LPIPS of candidates beside the nll, for a flow that has been trained.")
+    ] = 0.0,
+    mean_weight: Annotated[
+        float, typer.Option(help="Weight of the squared error of the candidates' mean, which LPIPS alone lets go.")
+    ] = 0.0,
+    lpips_net: LpipsNet = None,
+    temperature: Taus = None,
     config: Config = None,
     iterations: Iterations = None,
     batch_size: Batch = None,
@@ -165,6 +177,7 @@ def flow(
     rendered_share: RenderedShare = 0.1,
     stretched_share: Stretched = 0.0,
     degraded_share: Degraded = 0.0,
+    permuted_share: Permuted = 0.0,
     compile: Compile = False,
     restart: Fresh = False,
 ) -> None:
@@ -173,14 +186,26 @@ def flow(
     settings = _settings(config, iterations, batch_size, patch, learning_rate, schedule, time_limit, seed)
     if noise is not None:
         settings = replace(settings, noise=noise)
+    if min(perceptual_weight, mean_weight) < 0:
+        raise UsageError("the weights of LPIPS and of the candidates' mean cannot be negative.")
+    if mean_weight and not perceptual_weight:
+        raise UsageError("--mean-weight goes with --perceptual-weight.")
+    if perceptual_weight and not start:
+        raise UsageError("LPIPS of candidates is for a flow that has been trained: name it with --from.")
+    backbones = _backbones(lpips_net)
     from srspace.checkpoints import load_encoder, load_flow
     from srspace.devices import pick_device
     from srspace.hub import resolve_weights
     from srspace.layouts import usual_blocks
+    from srspace.metrics import Lpips
     from srspace.models import SRFlow
+    from srspace.training.candidates import CandidateLoss
     from srspace.training.flow import train_flow
+    from srspace.training.perceptual import SMALLEST
     from srspace.training.processes import process_group
 
+    if perceptual_weight and (settings.batch_size < 2 or settings.patch < SMALLEST):
+        raise UsageError(f"LPIPS of candidates needs patches of at least {SMALLEST} pixels, and two in a batch.")
     base = load_encoder(resolve_weights(encoder or DEFAULT_WEIGHTS)) if encoder or not start else None
     if start:
         model = load_flow(resolve_weights(start))
@@ -197,9 +222,13 @@ def flow(
         if base.config != model.encoder.config:
             raise UsageError(f"the encoder of {encoder} has other sizes than the flow of {start} was built on.")
         model.encoder.load_state_dict(base.state_dict())
-    mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share)
+    mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share, permuted_share)
     with process_group(pick_device(device)) as where:
         pool, validation = _data(data, val, model.scale, where, tile, settings.patch, mix)
+        candidates = None
+        if perceptual_weight:
+            critics = tuple(Lpips(net).to(where) for net in backbones)
+            candidates = CandidateLoss(critics, perceptual_weight, mean_weight, tuple(temperature or (0.9,)))
         train_flow(
             model.to(where),
             pool,
@@ -210,6 +239,7 @@ def flow(
             head_weight=head_weight,
             head_loss=_literal(head_loss),
             encoder_rate=encoder_rate,
+            candidates=candidates,
             initialize=start is None,
             compile=compile,
             resume=not restart,
@@ -234,18 +264,12 @@ def fusion(
     samples: Annotated[int, typer.Option("--samples", "-n", help="Candidates in a stack, or the usual number.")] = 10,
     blocks: Annotated[int, typer.Option(help="Residual blocks.")] = FusionConfig.blocks,
     channels: Annotated[int, typer.Option(help="Their width.")] = FusionConfig.channels,
-    temperature: Annotated[
-        list[float] | None, typer.Option("--tau", "-t", help="Temperature of the candidates; may be repeated [0.9].")
-    ] = None,
+    temperature: Taus = None,
     patches: Annotated[int, typer.Option(help="Patches sampled before training starts.")] = 1024,
     refresh: Annotated[int, typer.Option(help="Patches replaced by fresh ones every 10 iterations.")] = 16,
-    lpips_net: Annotated[
-        list[str] | None,
-        typer.Option(help="Backbone of the LPIPS loss: alex, squeeze or vgg; may be repeated [alex and squeeze]."),
-    ] = None,
+    lpips_net: LpipsNet = None,
     judge: Annotated[str | None, typer.Option(help="A further backbone for the validation figures.")] = None,
     pixel_weight: Annotated[float, typer.Option(help="Weight of an L1 term beside LPIPS.")] = 0.0,
-    permute: Permute = False,
     config: Config = None,
     iterations: Iterations = None,
     batch_size: Batch = None,
@@ -262,16 +286,15 @@ def fusion(
     rendered_share: RenderedShare = 0.1,
     stretched_share: Stretched = 0.0,
     degraded_share: Degraded = 0.0,
+    permuted_share: Permuted = 0.0,
     restart: Fresh = False,
 ) -> None:
     """Train a fusion network on candidates of a fixed flow."""
     settings = _settings(config, iterations, batch_size, patch, learning_rate, schedule, time_limit, seed)
     if loss not in ("l1", "lpips"):
         raise UsageError(f"the loss must be l1 or lpips, not {loss!r}.")
-    backbones = tuple(lpips_net or ("alex", "squeeze"))
-    for net in (*backbones, judge or "alex"):
-        if net not in ("alex", "squeeze", "vgg"):
-            raise UsageError(f"an LPIPS backbone is alex, squeeze or vgg, not {net!r}.")
+    backbones = _backbones(lpips_net)
+    _backbones([judge] if judge else None)
     import torch
 
     from srspace.checkpoints import load_flow, load_fusion
@@ -290,7 +313,7 @@ def fusion(
         model = load_flow(resolve_weights(weights)).to(where).set_subnet_dtype(pick_precision("auto", where))
         if where.type == "cuda":
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share)
+        mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share, permuted_share)
         pool, validation = _data(data, val, model.scale, where, tile, settings.patch, mix)
         taus = tuple(temperature or (0.9,))
 
@@ -317,12 +340,11 @@ def fusion(
             settings,
             out,
             loss=_literal(loss),
-            backbones=tuple(_literal(net) for net in backbones),
+            backbones=backbones,
             judge=None if judge is None else _literal(judge),
             pixel_weight=pixel_weight,
             validation=held_out,
             refresh=(lambda: draw(refresh)) if refresh else None,
-            permute=permute,
             resume=not restart,
             extra={"scale": model.scale, "loss": loss},
             report=_report,
@@ -356,6 +378,13 @@ def _check_regression(loss: str) -> None:
         raise UsageError(f"a regression loss is l1 or l2, not {loss!r}.")
 
 
+def _backbones(names: list[str] | None) -> tuple[Any, ...]:
+    for net in names or ():
+        if net not in ("alex", "squeeze", "vgg"):
+            raise UsageError(f"an LPIPS backbone is alex, squeeze or vgg, not {net!r}.")
+    return tuple(names or ("alex", "squeeze"))
+
+
 class _Mix(NamedTuple):
     reductions: list[float] | None
     reduced_share: float
@@ -363,6 +392,7 @@ class _Mix(NamedTuple):
     rendered_share: float
     stretched_share: float
     degraded_share: float
+    permuted_share: float
 
 
 def _data(
@@ -377,6 +407,8 @@ def _data(
     shares = (mix.reduced_share, mix.rendered_share, mix.stretched_share, mix.degraded_share)
     if any(not 0 <= share < 1 for share in shares) or mix.rendered_share + mix.stretched_share >= 1:
         raise UsageError("shares of a batch must lie between 0 and 1, and leave some of it to photographs.")
+    if not 0 <= mix.permuted_share <= 1:
+        raise UsageError("the share of patches with permuted channels must lie between 0 and 1.")
     base = load_pool(data, scale=scale, device=device, tile=tile)
     pool = mixed_pool(
         base,
@@ -386,6 +418,7 @@ def _data(
         rendered_share=mix.rendered_share,
         stretched_share=mix.stretched_share,
         degraded_share=mix.degraded_share,
+        permuted_share=mix.permuted_share,
     )
     message(f"{len(base)} tiles of {tile}x{tile} pixels on {device}")
     if val is None:

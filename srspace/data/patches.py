@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,12 +33,14 @@ class PatchPool:
         lr: ``(N, 3, S / scale, S / scale)`` uint8, made by MATLAB-exact bicubic.
         degraded: like ``lr``, after JPEG compression or noise (None: there is no such version).
         degraded_share: share of the drawn pairs whose LR patch comes from ``degraded``.
+        permuted_share: share of the drawn pairs with red, green and blue in a random order.
     """
 
     hr: Tensor
     lr: Tensor
     degraded: Tensor | None = None
     degraded_share: float = 0.0
+    permuted_share: float = 0.0
 
     @property
     def scale(self) -> int:
@@ -86,7 +88,7 @@ class PatchPool:
         if self.degraded is not None and self.degraded_share > 0:
             chosen = torch.rand(count, device=device) < self.degraded_share
             lr = torch.where(chosen[:, None, None, None], crop(self.degraded, 1), lr)
-        return hr, lr
+        return permuted_channels(hr, lr, self.permuted_share) if self.permuted_share > 0 else (hr, lr)
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,11 @@ def oriented(images: Tensor, masks: Sequence[Tensor], *, back: bool = False) -> 
     return images
 
 
-def permuted_channels(hr: Tensor, lr: Tensor) -> tuple[Tensor, Tensor]:
-    """The same pairs, ``(B, 3, ...)`` each, with red, green and blue in another random order in each pair."""
+def permuted_channels(hr: Tensor, lr: Tensor, share: float = 1.0) -> tuple[Tensor, Tensor]:
+    """The same pairs, ``(B, 3, ...)`` each, a share of them with red, green and blue in a random order of their own."""
+    chosen = torch.rand(hr.shape[0], 1, device=hr.device) < share
     order = torch.rand(hr.shape[0], 3, device=hr.device).argsort(1)
+    order = torch.where(chosen, order, torch.arange(3, device=hr.device))
     rows = torch.arange(hr.shape[0], device=hr.device)[:, None]
     return hr[rows, order], lr[rows, order]
 
@@ -198,9 +202,10 @@ def mixed_pool(
     rendered_share: float = 0.0,
     stretched_share: float = 0.0,
     degraded_share: float = 0.0,
+    permuted_share: float = 0.0,
     seed: int = 0,
 ) -> Pool:
-    """Widen what training sees: smaller sizes, rendered pictures, harsh contrast, degraded LR patches.
+    """Widen what training sees: smaller sizes, rendered pictures, harsh contrast, degraded LR patches, other colours.
 
     Args:
         base: tiles at their full size.
@@ -210,6 +215,7 @@ def mixed_pool(
         rendered_share: their share of a batch.
         stretched_share: share of a batch that comes from photographs of stretched contrast (see :func:`stretch`).
         degraded_share: share of pairs whose LR patch has been compressed as JPEG or has noise added.
+        permuted_share: share of pairs with their colour channels in a random order.
         seed: of rendering and degradation.
 
     Raises:
@@ -220,6 +226,8 @@ def mixed_pool(
         not 0 <= share < 1 for share in (reduced_share, rendered_share, stretched_share, degraded_share)
     ):
         raise ValueError("reductions must lie between 0 and 1, shares in [0, 1)")
+    if not 0 <= permuted_share <= 1:
+        raise ValueError("the share of permuted pairs must lie in [0, 1]")
     scale, side = base.scale, base.hr.shape[-1]
     photographs = 1.0 - (rendered_share if rendered else 0.0) - stretched_share
     if photographs <= 0:
@@ -241,6 +249,8 @@ def mixed_pool(
             PatchPool(p.hr, p.lr, degrade(p.lr, seed=seed + i).to(base.device), degraded_share)
             for i, p in enumerate(pools)
         ]
+    if permuted_share:
+        pools = [replace(p, permuted_share=permuted_share) for p in pools]
     return MixedPool(tuple(pools), tuple(shares)) if len(pools) > 1 else pools[0]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from srspace.config import TrainConfig
-from srspace.data.patches import Pool, oriented, permuted_channels
+from srspace.data.patches import Pool, oriented
 from srspace.metrics import psnr
 from srspace.models import RRDBNet
 from srspace.training.loop import Loop, seed_process
@@ -48,7 +48,6 @@ def train_encoder(
     loss: Literal["l1", "l2"] = "l1",
     teacher: RRDBNet | None = None,
     teacher_weight: float = 1.0,
-    permute: bool = False,
     validation: tuple[Tensor, Tensor] | None = None,
     amp: bool = True,
     compile: bool = False,
@@ -68,7 +67,6 @@ def train_encoder(
         teacher: an encoder on the pool's device whose :func:`oriented_output` is a second target. It is nearer to what
             the network can reach than the original picture is, so gradients are less noisy.
         teacher_weight: weight of the distance to it.
-        permute: put the colour channels of each pair in a random order.
         validation: HR and LR crops, ``(B, 3, H, W)``.
         amp: run the network in bfloat16.
         compile: use ``torch.compile``.
@@ -99,8 +97,7 @@ def train_encoder(
     step = torch.compile(loss_of) if compile else loss_of
 
     def draw() -> Tensor:
-        hr, lr = pool.draw(config.batch_size, config.patch)
-        return step(*(permuted_channels(hr, lr) if permute else (hr, lr)))
+        return step(*pool.draw(config.batch_size, config.patch))
 
     def validate(trained: nn.Module) -> dict[str, float]:
         if validation is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from srspace.config import TrainConfig
 from srspace.data.patches import Pool
+from srspace.metrics import Lpips
 from srspace.models import SRFlow
 from srspace.models.flow import ActNorm2d
 from srspace.resize import imresize
+from srspace.training.candidates import CandidateLoss
 from srspace.training.encoder import regression_loss
 from srspace.training.loop import Loop, seed_process
 
@@ -28,6 +30,7 @@ def nll_loss(
     train_encoder: bool = False,
     head_weight: float = 0.0,
     head_loss: Literal["l1", "l2"] = "l1",
+    candidates: CandidateLoss | None = None,
 ) -> Tensor:
     """Mean negative log-likelihood in bits per HR pixel of noisy patches (Lugmayr et al., 2020).
 
@@ -40,12 +43,16 @@ def nll_loss(
         head_weight: weight of the distance of the encoder's own output, which keeps it a good regression network
             while it is trained along.
         head_loss: that distance (see :func:`srspace.training.encoder.regression_loss`).
+        candidates: a further loss, of candidates of the same patches.
     """
     noisy = hr + torch.randn_like(hr) * (noise / 255)
     with torch.set_grad_enabled(train_encoder and torch.is_grad_enabled()):
         features = model.features(lr)
-    _, log_likelihood = model.log_likelihood(noisy, model.conditions(features))
+    conditions = model.conditions(features)
+    _, log_likelihood = model.log_likelihood(noisy, conditions)
     loss = -log_likelihood.mean() / (math.log(2) * hr.shape[2] * hr.shape[3])
+    if candidates is not None:
+        loss = loss + candidates(model.flow, conditions, hr)
     if train_encoder and head_weight:
         loss = loss + head_weight * regression_loss(model.encoder.head(features), hr, head_loss)
     return loss
@@ -62,6 +69,7 @@ def train_flow(
     head_weight: float = 0.0,
     head_loss: Literal["l1", "l2"] = "l1",
     encoder_rate: float = 1.0,
+    candidates: CandidateLoss | None = None,
     initialize: bool = False,
     amp: bool = True,
     compile: bool = False,
@@ -82,6 +90,7 @@ def train_flow(
         head_weight: see :func:`nll_loss`.
         head_loss: likewise.
         encoder_rate: factor on the encoder's learning rate.
+        candidates: a further loss, for a flow that has been trained by likelihood alone before.
         initialize: set the actnorms from the first batch (for a flow that starts from nothing).
         amp: run subnets and encoder in bfloat16; the flow's affine arithmetic stays float32.
         compile: use ``torch.compile``.
@@ -102,7 +111,7 @@ def train_flow(
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
             return nll_loss(
                 model, hr, lr, noise=config.noise,
-                train_encoder=train_encoder, head_weight=head_weight, head_loss=head_loss,
+                train_encoder=train_encoder, head_weight=head_weight, head_loss=head_loss, candidates=candidates,
             )  # fmt: skip
 
     step = torch.compile(loss_of) if compile else loss_of
@@ -114,7 +123,11 @@ def train_flow(
         if validation is None or not isinstance(network, SRFlow):
             return {}
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-            return validation_figures(network, *validation, noise=config.noise)
+            critics = () if candidates is None else candidates.critics
+            return validation_figures(network, *validation, noise=config.noise, critics=critics)
+
+    def score(figures: Mapping[str, float]) -> float:
+        return figures["val_nll"] + (0.0 if candidates is None else candidates.score(figures))
 
     loop = Loop(
         model,
@@ -122,7 +135,7 @@ def train_flow(
         config,
         out_dir,
         validate=validate,
-        score=lambda figures: figures["val_nll"],
+        score=score,
         extra=extra,
         report=report,
         graph=graph,
@@ -139,9 +152,16 @@ def train_flow(
 
 @torch.no_grad()
 def validation_figures(
-    model: SRFlow, hr: Tensor, lr: Tensor, *, noise: float, temperature: float = 0.9, samples: int = 8
+    model: SRFlow,
+    hr: Tensor,
+    lr: Tensor,
+    *,
+    noise: float,
+    temperature: float = 0.9,
+    samples: int = 8,
+    critics: Sequence[Lpips] = (),
 ) -> dict[str, float]:
-    """Held-out nll, and PSNR, LR-PSNR and share of exploded candidates at a temperature (RGB, in dB)."""
+    """Held-out nll, and PSNR, LR-PSNR, LPIPS and share of exploded candidates at a temperature (RGB, in dB)."""
     features = model.features(lr)
     conditions = model.conditions(features)
     generator = torch.Generator().manual_seed(0)
@@ -150,6 +170,7 @@ def validation_figures(
     nll = -log_likelihood / (math.log(2) * hr.shape[2] * hr.shape[3])
     shapes = model.flow.latent_shapes(*hr.shape[2:])
     total, single, consistency, exploded = torch.zeros_like(hr), 0.0, 0.0, 0.0
+    distances = dict.fromkeys((critic.net for critic in critics), 0.0)
     for _ in range(samples):
         latents = [torch.randn(hr.shape[0], *s, generator=generator).to(hr) * temperature for s in shapes]
         sr = model.flow.inverse(latents, conditions)
@@ -159,6 +180,9 @@ def validation_figures(
         single += _psnr(sr, hr) / samples
         consistency += _psnr(imresize(sr, 1 / model.scale), lr) / samples
         total += sr / samples
+        for critic in critics:
+            with torch.autocast(hr.device.type, enabled=False):
+                distances[critic.net] += critic(sr, hr).mean().item() / samples
     return {
         "val_nll": nll.mean().item(),
         "val_psnr_sample": single,
@@ -166,6 +190,7 @@ def validation_figures(
         "val_psnr_rrdb": _psnr(model.encoder.head(features).clamp(0, 1), hr),
         "val_lr_psnr": consistency,
         "val_exploded": exploded,
+        **{f"val_{net}_sample": distance for net, distance in distances.items()},
     }
 
 

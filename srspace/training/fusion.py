@@ -12,21 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from srspace.config import FusionConfig, TrainConfig
-from srspace.data.patches import PatchPool, Pool, oriented, permuted_channels
+from srspace.data.patches import PatchPool, Pool, oriented
 from srspace.errors import UsageError
 from srspace.metrics import Lpips, psnr
 from srspace.models import Fusion, SRFlow
-from srspace.models.flow import CouplingCondition, FlowConditions
 from srspace.training.loop import Loop, seed_process
+from srspace.training.perceptual import SMALLEST, inner, perceptual_loss
 
 LOSSES = ("l1", "lpips")
-
-# A backbone looks at every 4th or 2nd pixel, and the flow's squeezes leave a grid of the same pitch: where the two are
-# always aligned, a network learns to hide a weave between the samples (Kettunen et al., 2019, average over shifts).
-_PHASES = 8
-# Patches were sampled with zero padding at their borders, which whole pictures do not have there.
-_MARGIN = 8
-_SMALLEST_FOR_LPIPS = 2 * _MARGIN + _PHASES + 32
 
 
 @dataclass(frozen=True)
@@ -105,7 +98,7 @@ def draw_candidates(
         candidates = []
         for first in range(0, samples, together):
             group = min(together, samples - first)
-            repeated = _repeated(conditions, group)
+            repeated = conditions.select(torch.arange(count, device=hr.device).repeat(group))
             sr = hr.new_full((group * count, *hr.shape[1:]), torch.nan)
             for attempt in range(4):
                 tau = temperature * 0.7**attempt
@@ -121,16 +114,6 @@ def draw_candidates(
         if progress is not None:
             progress(done / patches)
     return CandidatePool(torch.cat(stacks), torch.cat(originals))
-
-
-def _repeated(conditions: FlowConditions, times: int) -> FlowConditions:
-    """Conditions of ``(times * B)`` candidates: all images, then all of them again."""
-    return FlowConditions(
-        tuple(
-            tuple(CouplingCondition(*(x.repeat(times, 1, 1, 1) for x in condition)) for condition in level)
-            for level in conditions.levels
-        )
-    )
 
 
 def _broken(sr: Tensor) -> Tensor:
@@ -151,7 +134,6 @@ def train_fusion(
     judge: Literal["alex", "squeeze", "vgg"] | None = None,
     refresh: Callable[[], CandidatePool] | None = None,
     refresh_every: int = 10,
-    permute: bool = False,
     amp: bool = True,
     resume: bool = True,
     extra: Mapping[str, Any] | None = None,
@@ -172,7 +154,6 @@ def train_fusion(
         refresh: draws fresh patches, which replace the oldest of the pool, so that the network does not learn the
             pool by heart.
         refresh_every: iterations from one such replacement to the next.
-        permute: put the colour channels of each stack and its original in a random order.
         amp: run the network in bfloat16.
         resume: go on from the folder's state.
         extra: further entries for ``config.json``.
@@ -191,8 +172,8 @@ def train_fusion(
     if wanted is not None and there < wanted:
         raise UsageError(f"the network takes {wanted} candidates, the pool has {there}.")
     side = pool.hr.shape[-1]
-    if loss == "lpips" and side < _SMALLEST_FOR_LPIPS:
-        raise UsageError(f"a patch for LPIPS must be at least {_SMALLEST_FOR_LPIPS} pixels wide, not {side}.")
+    if loss == "lpips" and side < SMALLEST:
+        raise UsageError(f"a patch for LPIPS must be at least {SMALLEST} pixels wide, not {side}.")
     judged = wanted or min(there, FusionConfig.samples or there)
     seed_process(config.seed)
     device = pool.hr.device
@@ -215,18 +196,11 @@ def train_fusion(
         # A network for any number of candidates sees the usual one in half of the steps.
         samples = wanted or (judged if numbers.random() < 0.5 else numbers.randint(min(2, there), there))
         stacks, hr = pool.draw(config.batch_size, samples)
-        if permute:
-            hr, channels_first = permuted_channels(hr, stacks.transpose(1, 2))
-            stacks = channels_first.transpose(1, 2)
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
             sr = network(stacks)
-        sr, hr = (x[..., _MARGIN:-_MARGIN, _MARGIN:-_MARGIN] for x in (sr, hr))
+        sr, hr = inner(sr), inner(hr)
         pixel = (sr - hr).abs().mean()
-        if not distances:
-            return pixel
-        top, left = numbers.randrange(_PHASES), numbers.randrange(_PHASES)
-        sr, hr = (x[..., top : top - _PHASES, left : left - _PHASES] for x in (sr, hr))
-        return torch.stack([d.loss(sr, hr).mean() for d in distances]).mean() + pixel_weight * pixel
+        return perceptual_loss(sr, hr, distances) + pixel_weight * pixel if distances else pixel
 
     def validate(trained: nn.Module) -> dict[str, float]:
         if validation is None:
