@@ -136,7 +136,7 @@ def test_the_prepared_encoder_gives_the_regression(model: SRFlow):
 
 
 def test_fused_inverses_follow_the_weights():
-    step = randomized(FlowStep(4))
+    step = randomized(FlowStep(4)).requires_grad_(True)
     inverse = InverseLinear([step])
     x = torch.randn(1, 4, 3, 2, dtype=torch.float64)
     for keep in (True, False):
