@@ -3,14 +3,16 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from srspace.checkpoints import load_fusion
 from srspace.config import FlowConfig, FusionConfig, RRDBConfig
-from srspace.models import FusionNet, PreparedSRFlow, SetFusionNet, SRFlow, kernels
+from srspace.models import FusionNet, PreparedSRFlow, SetFusionNet, SRFlow, kernels, prepared_fusion
 from srspace.models.flow import (
     ActNorm2d,
     ConditionalAffineCoupling,
@@ -240,3 +242,20 @@ def test_set_fusion_sees_no_further_than_its_radius():
     assert 20 - rows.min() == rows.max() - 20 == network.radius
     with pytest.raises(ValueError, match="expected"):
         network(torch.rand(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize("name", ["fusion-lpips-x4-lite", "fusion-l1-x4-lite", "fusion-lpips-stack-x4-lite"])
+def test_a_prepared_fusion_network_is_a_copy_and_rounds_little(name: str):
+    network = load_fusion(Path(__file__).parents[1] / "weights" / name)
+    torch.manual_seed(0)
+    scene = F.interpolate(torch.rand(1, 3, 12, 12), scale_factor=8, mode="bicubic").clamp(0, 1)
+    stack = (scene[:, None] + 0.04 * torch.randn(1, 10, 3, 96, 96)).clamp(0, 1)
+    device = torch.device("cpu")
+    with torch.no_grad():
+        reference = network(stack)
+        same = prepared_fusion(network, device, torch.float32)(stack)
+        rounded = prepared_fusion(network, device, torch.bfloat16)(stack)
+    assert rounded.dtype == torch.float32 and network.head.weight.dtype == torch.float32
+    assert torch.allclose(same, reference, atol=1e-5)
+    assert ((rounded - reference).abs() <= 2 / 255).float().mean() >= 0.999
+    assert (reference - stack.mean(1)).abs().mean() > 0.5 / 255  # there is something to round

@@ -2,8 +2,18 @@
 
 from srspace.models.build import build
 from srspace.models.fusion import Fusion, FusionNet, SetFusionNet
-from srspace.models.inference import PreparedSRFlow
+from srspace.models.inference import PreparedSRFlow, prepared_fusion
 from srspace.models.rrdb import RRDBFeatures, RRDBNet
 from srspace.models.srflow import SRFlow
 
-__all__ = ["Fusion", "FusionNet", "PreparedSRFlow", "RRDBFeatures", "RRDBNet", "SRFlow", "SetFusionNet", "build"]
+__all__ = [
+    "Fusion",
+    "FusionNet",
+    "PreparedSRFlow",
+    "RRDBFeatures",
+    "RRDBNet",
+    "SRFlow",
+    "SetFusionNet",
+    "build",
+    "prepared_fusion",
+]

@@ -25,8 +25,7 @@ class Convolution:
         self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, activation: Activation | None = None
     ) -> None:
         device = weight.device.type
-        layout = torch.channels_last if device in ("cpu", "cuda") else torch.contiguous_format
-        self.layout = layout
+        self.layout = layout = layout_for(weight.device)
         self.weight = weight.detach().to(dtype).contiguous(memory_format=layout)
         self.bias = None if bias is None else bias.detach().to(dtype).contiguous()
         self.activation = activation
@@ -50,3 +49,8 @@ class Convolution:
 def from_module(module: nn.Conv2d, dtype: torch.dtype, activation: Activation | None = None) -> Convolution:
     """Prepare a 3x3 module's weights."""
     return Convolution(module.weight, module.bias, dtype, activation)
+
+
+def layout_for(device: torch.device) -> torch.memory_format:
+    """The memory format in which convolutions are fastest."""
+    return torch.channels_last if device.type in ("cpu", "cuda") else torch.contiguous_format

@@ -17,8 +17,8 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.conv2(torch.relu(self.conv1(x)))
-        return out
+        out: Tensor = self.conv2(torch.relu_(self.conv1(x)))
+        return out.add_(x)
 
 
 class Fusion(nn.Module):
@@ -71,7 +71,7 @@ class FusionNet(Fusion):
     def forward(self, candidates: Tensor) -> Tensor:
         if candidates.ndim != 5 or candidates.shape[1:3] != (self.config.samples, 3):
             raise ValueError(f"expected (B, {self.config.samples}, 3, H, W), not {tuple(candidates.shape)}")
-        x = torch.relu(self.head(candidates.flatten(1, 2).to(self.head.weight.dtype)))
+        x = torch.relu_(self.head(candidates.flatten(1, 2).to(self.head.weight.dtype)))
         out: Tensor = self.tail(self.blocks(x)).float()
         return self.config.gain * out + candidates.mean(1).float() if self.config.residual else out
 
@@ -94,8 +94,9 @@ class SetFusionNet(Fusion):
             raise ValueError("a set of candidates has no fixed number, and its ensemble mean is always added")
         width = config.embedding
         self.embed = nn.Sequential(
-            nn.Conv2d(6, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU()
-        )
+            nn.Conv2d(6, width, 3, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, padding=1), nn.ReLU(inplace=True),
+        )  # fmt: skip
         self.score = nn.Conv2d(width, 1, 3, padding=1)
         self.head = nn.Conv2d(9 + 2 * width, config.channels, 3, padding=1)
         nn.init.zeros_(self.score.weight)
@@ -126,14 +127,15 @@ class SetFusionNet(Fusion):
             pooled = _mean_and_deviation(total, squares, count)
         blend = (scores.softmax(1) * deviations).sum(1)
         spread = deviations.square().mean(1).add(1e-8).sqrt()
-        x = torch.cat((mean, blend, spread, pooled), 1).to(self.head.weight.dtype)
-        out: Tensor = self.tail(self.blocks(torch.relu(self.head(x)))).float()
+        x = torch.cat([part.to(self.head.weight.dtype) for part in (mean, blend, spread, pooled)], 1)
+        out: Tensor = self.tail(self.blocks(torch.relu_(self.head(x)))).float()
         return mean + self.config.gain * (blend + out)
 
     def _embed(self, deviations: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
         batch, count = deviations.shape[:2]
-        inputs = torch.cat((deviations, mean[:, None].expand_as(deviations)), 2).flatten(0, 1)
-        embeddings = self.embed(inputs.to(self.head.weight.dtype))
+        dtype = self.head.weight.dtype
+        inputs = torch.cat((deviations.to(dtype), mean.to(dtype)[:, None].expand_as(deviations)), 2).flatten(0, 1)
+        embeddings = self.embed(inputs)
         scores = self.score(embeddings).float().unflatten(0, (batch, count))
         return embeddings.float().unflatten(0, (batch, count)), scores
 

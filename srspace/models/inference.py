@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from srspace.models import kernels
+from srspace.models.convolution import layout_for
 from srspace.models.flow import FlowDecoder, StepCondition
+from srspace.models.fusion import Fusion
 from srspace.models.rrdb import RRDBFeatures
 from srspace.models.srflow import SRFlow
 from srspace.models.trunk import FusedTrunk
@@ -132,3 +134,15 @@ def _encoder_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
     if dtype == torch.bfloat16:
         return torch.float16 if device.type == "cuda" else torch.float32
     return dtype
+
+
+def prepared_fusion(network: Fusion, device: torch.device, dtype: torch.dtype) -> Fusion:
+    """A copy of a fusion network for inference; sums over candidates and the result stay float32.
+
+    Args:
+        network: on any device.
+        device: of the copy.
+        dtype: of its convolutions.
+    """
+    twin = copy.deepcopy(network).eval().requires_grad_(False).to(device, dtype)
+    return twin.to(memory_format=layout_for(device))  # type: ignore[call-overload, no-any-return]
