@@ -459,7 +459,11 @@ def test_interrupting_leaves_nothing_half_written(tmp_path: Path, tiny: Path):
     picture(tmp_path / "a.png", (64, 64))
     command = [sys.executable, "-m", "srspace", "upscale", tmp_path / "a.png", "-w", tiny / "x4", "-n", "100000"]
     command += ["--save-samples", tmp_path / "s"]
-    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        list(map(str, command)),
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     deadline = time.monotonic() + 60
     while not list((tmp_path / "s").glob("*.png")) and time.monotonic() < deadline:
         time.sleep(0.01)
