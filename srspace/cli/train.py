@@ -294,7 +294,7 @@ def fusion(
     if loss not in ("l1", "lpips"):
         raise UsageError(f"the loss must be l1 or lpips, not {loss!r}.")
     backbones = _backbones(lpips_net)
-    _backbones([judge] if judge else None)
+    judge_net = _backbones([judge])[0] if judge else None
     import torch
 
     from srspace.checkpoints import load_flow, load_fusion
@@ -341,7 +341,7 @@ def fusion(
             out,
             loss=_literal(loss),
             backbones=backbones,
-            judge=None if judge is None else _literal(judge),
+            judge=judge_net,
             pixel_weight=pixel_weight,
             validation=held_out,
             refresh=(lambda: draw(refresh)) if refresh else None,
@@ -428,7 +428,7 @@ def _data(
 
 def _literal(value: str) -> Any:
     """Narrow a checked string for mypy; Typer has no Literal options in all supported versions."""
-    checked: Literal["l1", "l2", "lpips", "alex", "squeeze", "vgg"] | str = value
+    checked: Literal["l1", "l2", "lpips"] | str = value
     return checked
 
 

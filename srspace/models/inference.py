@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from srspace.models import kernels
 from srspace.models.convolution import layout_for
@@ -16,6 +17,7 @@ from srspace.models.rrdb import RRDBFeatures
 from srspace.models.srflow import SRFlow
 from srspace.models.trunk import FusedTrunk
 
+Network = TypeVar("Network", bound=nn.Module)
 Conditions = tuple[tuple[StepCondition, ...], ...]
 
 
@@ -42,9 +44,7 @@ class PreparedSRFlow:
         self.decoder = FlowDecoder(model.flow, self.dtype)
 
     def _prepare_encoder(self, dtype: torch.dtype) -> None:
-        self.encoder = copy.deepcopy(self._original).to(dtype).eval().requires_grad_(False)
-        if self.device.type in ("cpu", "cuda"):
-            self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.encoder = _prepared(self._original, self.device, dtype)
         self.trunk = FusedTrunk(self.encoder) if FusedTrunk.fits(self.encoder) else None
 
     def bytes_per_pixel(self) -> tuple[int, int, int]:
@@ -144,5 +144,9 @@ def prepared_fusion(network: Fusion, device: torch.device, dtype: torch.dtype) -
         device: of the copy.
         dtype: of its convolutions.
     """
+    return _prepared(network, device, dtype)
+
+
+def _prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
     twin = copy.deepcopy(network).eval().requires_grad_(False).to(device, dtype)
     return twin.to(memory_format=layout_for(device))  # type: ignore[call-overload, no-any-return]

@@ -12,8 +12,8 @@ from srspace.metrics import Lpips
 from srspace.models.flow import ConditionalFlow, FlowConditions
 from srspace.training.perceptual import inner, perceptual_loss
 
-# A candidate that leaves 0.5 +- this is about to explode; clipped highlights overshoot by less.
-_SOUND = 0.8
+# A candidate that leaves it is about to explode; clipped highlights overshoot by less.
+_SOUND = (-0.3, 1.3)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class CandidateLoss:
         tau = choices[torch.randint(len(choices), (half, 1, 1, 1), device=device)].repeat(2, 1, 1, 1)
         latents = [tau * torch.randn(len(hr), *s, device=device) for s in flow.latent_shapes(*hr.shape[2:])]
         # Not under no_grad, where the flow keeps inverses of its weights that a CUDA graph cannot follow.
-        sound = _sound(flow.inverse(latents, conditions).detach())
+        sound = in_range(flow.inverse(latents, conditions).detach(), *_SOUND)
         # The gradient of a candidate that explodes would drown all others. At temperature 0 it has a harmless one,
         # which then does not count either.
         sr = flow.inverse([torch.where(sound, z, 0) for z in latents], conditions)
@@ -72,6 +72,6 @@ class CandidateLoss:
         return self.weight * sum(distances) / len(distances) + self.mean_weight * error
 
 
-def _sound(sr: Tensor) -> Tensor:
-    """Which of ``(B, 3, H, W)`` stay about in range: ``(B, 1, 1, 1)``."""
-    return ((sr - 0.5).abs() < _SOUND).flatten(1).all(1).view(-1, 1, 1, 1)
+def in_range(images: Tensor, low: float, high: float) -> Tensor:
+    """Which of ``(B, 3, H, W)`` lie between two values everywhere, with nothing infinite or NaN: ``(B, 1, 1, 1)``."""
+    return ((images >= low) & (images <= high)).flatten(1).all(1).view(-1, 1, 1, 1)

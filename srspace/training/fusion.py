@@ -16,10 +16,14 @@ from srspace.data.patches import PatchPool, Pool, oriented
 from srspace.errors import UsageError
 from srspace.metrics import Lpips, psnr
 from srspace.models import Fusion, SRFlow
+from srspace.training.candidates import in_range
 from srspace.training.loop import Loop, seed_process
 from srspace.training.perceptual import SMALLEST, inner, perceptual_loss
 
 LOSSES = ("l1", "lpips")
+
+# A candidate that leaves it is broken.
+_RANGE = (-1.5, 1.5)
 
 
 @dataclass(frozen=True)
@@ -103,8 +107,8 @@ def draw_candidates(
             for attempt in range(4):
                 tau = temperature * 0.7**attempt
                 latents = [torch.randn(group * count, *s, device=hr.device) * tau for s in shapes]
-                sr = torch.where(_broken(sr), model.flow.inverse(latents, repeated), sr)
-                if not _broken(sr).any():
+                sr = torch.where(in_range(sr, *_RANGE), sr, model.flow.inverse(latents, repeated))
+                if in_range(sr, *_RANGE).all():
                     break
             rounded = (sr.nan_to_num(0.5).clamp(0, 1) * 255).round().to(torch.uint8)
             candidates += rounded.unflatten(0, (group, count)).unbind(0)
@@ -114,11 +118,6 @@ def draw_candidates(
         if progress is not None:
             progress(done / patches)
     return CandidatePool(torch.cat(stacks), torch.cat(originals))
-
-
-def _broken(sr: Tensor) -> Tensor:
-    flat = sr.flatten(1)
-    return (~torch.isfinite(flat).all(1) | (flat.abs().amax(1) > 1.5)).view(-1, 1, 1, 1)
 
 
 def train_fusion(

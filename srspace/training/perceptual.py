@@ -13,13 +13,13 @@ from srspace.metrics import Lpips
 # always aligned, a network learns to hide a weave between the samples (Kettunen et al., 2019, average over shifts).
 _PHASES = 8
 # Patches were sampled with zero padding at their borders, which whole pictures do not have there.
-MARGIN = 8
-SMALLEST = 2 * MARGIN + _PHASES + 32
+_MARGIN = 8
+SMALLEST = 2 * _MARGIN + _PHASES + 32
 
 
 def inner(image: Tensor) -> Tensor:
     """``(..., H, W)`` without the border that zero padding reached."""
-    return image[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
+    return image[..., _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
 
 
 def perceptual_loss(sr: Tensor, hr: Tensor, critics: Sequence[Lpips]) -> Tensor:
