@@ -11,6 +11,7 @@ from srspace.errors import CheckpointError, UsageError
 
 DEFAULT_WEIGHTS = "srflow-da-x4-lite"
 MODES = ("mean", "median", "fusion-l1", "fusion-lpips", "sample", "rrdb")
+SMALLEST_TILE = 16  # in pixels of the input
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 Mode = Literal["mean", "median", "fusion-l1", "fusion-lpips", "sample", "rrdb"]
@@ -150,8 +151,10 @@ class SamplingConfig(_Config):
             raise UsageError(f"at least one sample is needed, not {self.samples}.")
         if not 0 <= self.seed < 2**63:
             raise UsageError(f"the seed must be a whole number from 0 to 2^63 - 1, not {self.seed}.")
-        if self.tile is not None and self.tile != 0 and self.tile < 16:
-            raise UsageError(f"a tile must be at least 16 pixels of the input wide (0: no tiles), not {self.tile}.")
+        if self.tile is not None and self.tile != 0 and self.tile < SMALLEST_TILE:
+            raise UsageError(
+                f"a tile must be at least {SMALLEST_TILE} pixels of the input wide (0: no tiles), not {self.tile}."
+            )
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"the batch size must be positive, not {self.batch_size}.")
         if self.max_memory is not None and self.max_memory < 1:

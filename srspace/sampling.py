@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from srspace.config import SamplingConfig
+from srspace.config import SMALLEST_TILE, SamplingConfig
 from srspace.devices import available_memory, memory_cap, used_memory
 from srspace.errors import ResourceError
 from srspace.latents import Draw, Latents, PendingLatents, draw_latents
@@ -30,7 +30,6 @@ __all__ = [
 ]  # fmt: skip
 
 _LARGEST_TILE = 1024
-_SMALLEST_TILE = 16
 _PIXELS_AT_A_TIME = {"cuda": 300_000, "cpu": 4_096}
 _CHUNKS_AHEAD = 3
 _REDRAWS = (0.75, 0.5)
@@ -354,7 +353,7 @@ class Plan:
         side = sampling.tile
         if side is None:
             pixels = min(budget / (kept + max(transient, candidate)), _LARGEST_TILE**2)
-            side = 0 if height * width <= pixels else max(_SMALLEST_TILE, int(math.sqrt(pixels)) - 2 * MARGIN)
+            side = 0 if height * width <= pixels else max(SMALLEST_TILE, int(math.sqrt(pixels)) - 2 * MARGIN)
         tiles = plan_tiles(height, width, side)
         return cls(tiles, chunk(max(tile.pixels for tile in tiles)))
 
@@ -362,8 +361,8 @@ class Plan:
         """A plan for the same image that needs about half the memory; None where that is not possible."""
         height, width = self.tiles[-1].rows.stop, self.tiles[-1].columns.stop
         longest = max(part.stop - part.start for tile in self.tiles for part in (tile.rows, tile.columns))
-        side = max(_SMALLEST_TILE, int(0.7 * longest))
-        if self.chunk == 1 and longest <= _SMALLEST_TILE:
+        side = max(SMALLEST_TILE, int(0.7 * longest))
+        if self.chunk == 1 and longest <= SMALLEST_TILE:
             return None
         return Plan(plan_tiles(height, width, side), max(1, self.chunk // 2))
 

@@ -16,7 +16,7 @@ import srspace.checkpoints
 from srspace.cli.main import main
 from srspace.config import FusionConfig, RRDBConfig, TrainConfig
 from srspace.data.patches import PatchPool, load_pool
-from srspace.errors import DataError
+from srspace.errors import DataError, UsageError
 from srspace.metrics import Lpips
 from srspace.models import FusionNet, SetFusionNet, SRFlow
 from srspace.models.flow import FlowConditions
@@ -268,6 +268,14 @@ def test_losses_of_candidates_improve_what_they_name(pool: PatchPool, tmp_path: 
     ]
     best = json.loads((tmp_path / "run" / "best" / "config.json").read_text())["training"]["iteration"]
     assert best == 6 * (1 + int(np.argmin(scores)))  # validated where 2 (log) and 3 meet
+
+
+@pytest.mark.parametrize("sizes", [{"patch": 40}, {"batch_size": 1}])
+def test_losses_of_candidates_refuse_batches_that_do_not_suffice(pool: PatchPool, tmp_path: Path, critics, sizes):
+    config = TrainConfig(**{**SHORT.to_dict(), "patch": 64, **sizes})
+    with pytest.raises(UsageError, match="56 pixels, and two in a batch"):
+        train_flow(picture_flow(), pool, config, tmp_path / "run", candidates=CandidateLoss(critics[:1], 1.0))
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_error_of_the_mean_does_not_count_how_far_candidates_lie_apart(critics):

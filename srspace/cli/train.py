@@ -199,13 +199,12 @@ def flow(
     from srspace.layouts import usual_blocks
     from srspace.metrics import Lpips
     from srspace.models import SRFlow
-    from srspace.training.candidates import CandidateLoss
+    from srspace.training.candidates import CandidateLoss, check_batches
     from srspace.training.flow import train_flow
-    from srspace.training.perceptual import SMALLEST
     from srspace.training.processes import process_group
 
-    if perceptual_weight and (settings.batch_size < 2 or settings.patch < SMALLEST):
-        raise UsageError(f"LPIPS of candidates needs patches of at least {SMALLEST} pixels, and two in a batch.")
+    if perceptual_weight:
+        check_batches(settings)
     base = load_encoder(resolve_weights(encoder or DEFAULT_WEIGHTS)) if encoder or not start else None
     if start:
         model = load_flow(resolve_weights(start))

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from srspace.config import TrainConfig
+from srspace.errors import UsageError
 from srspace.metrics import Lpips
 from srspace.models.flow import ConditionalFlow, FlowConditions
-from srspace.training.perceptual import inner, perceptual_loss
+from srspace.training.perceptual import SMALLEST, inner, perceptual_loss
 
 # A candidate that leaves it is about to explode; clipped highlights overshoot by less.
 _SOUND = (-0.3, 1.3)
@@ -70,6 +72,16 @@ class CandidateLoss:
         distances = [figures[f"val_{critic.net}_sample"] for critic in self.critics]
         error: float = 10 ** (-figures["val_psnr_mean"] / 10)
         return self.weight * sum(distances) / len(distances) + self.mean_weight * error
+
+
+def check_batches(config: TrainConfig) -> None:
+    """Raise unless batches of these settings suffice for :class:`CandidateLoss`.
+
+    Raises:
+        UsageError: the patches are too small for LPIPS, or there is only one in a batch.
+    """
+    if config.batch_size < 2 or config.patch < SMALLEST:
+        raise UsageError(f"LPIPS of candidates needs patches of at least {SMALLEST} pixels, and two in a batch.")
 
 
 def in_range(images: Tensor, low: float, high: float) -> Tensor:

@@ -16,7 +16,7 @@ from srspace.metrics import Lpips
 from srspace.models import SRFlow
 from srspace.models.flow import ActNorm2d
 from srspace.resize import imresize
-from srspace.training.candidates import CandidateLoss, in_range
+from srspace.training.candidates import CandidateLoss, check_batches, in_range
 from srspace.training.encoder import regression_loss
 from srspace.training.loop import Loop, seed_process
 
@@ -101,7 +101,12 @@ def train_flow(
 
     Returns:
         The last log record.
+
+    Raises:
+        UsageError: patches or batches are too small for ``candidates``.
     """
+    if candidates is not None:
+        check_batches(config)
     seed_process(config.seed)
     device = pool.device
     model.train().requires_grad_(True)
