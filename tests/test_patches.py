@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from srspace.data.patches import MixedPool, PatchPool, degrade, mixed_pool, permuted_channels, pool_of, stretch
+from srspace.data.patches import MixedPool, PatchPool, blended, degrade, mixed_pool, permuted_channels, pool_of, stretch
 from srspace.data.render import render_tiles
 from srspace.resize import imresize
 
@@ -97,3 +97,28 @@ def test_a_share_of_the_pairs_has_permuted_channels(base: PatchPool):
     assert [p.permuted_share for p in mixed.pools] == [0.25, 0.25]
     with pytest.raises(ValueError, match="permuted"):
         mixed_pool(base, permuted_share=1.5)
+
+
+def test_the_lr_of_a_blend_is_the_blend_of_the_lr():
+    torch.manual_seed(0)
+    tiles = torch.rand(8, 3, 12, 12).repeat_interleave(4, 2).repeat_interleave(4, 3).mul(255).byte()
+    pairs = pool_of(tiles, 4)
+    hr, lr = blended(pairs.hr.float() / 255, pairs.lr.float() / 255)
+    assert (hr - pairs.hr / 255).abs().flatten(1).amax(1).gt(0.1).sum() > 4
+    reduced = imresize((hr * 255).round().byte(), 0.25).float() / 255
+    assert (reduced - lr).abs().max() < 2.1 / 255
+    assert torch.equal((lr * 255).round() / 255, lr)
+
+
+def test_a_share_of_the_pairs_is_blended(base: PatchPool):
+    marks = torch.arange(0, 256, 5, dtype=torch.uint8).view(-1, 1, 1, 1)
+    pool = PatchPool(marks.expand(-1, 3, 16, 16), marks.expand(-1, 3, 4, 4))
+    torch.manual_seed(0)
+    mixed = MixedPool((pool,), (1.0,), 0.5)
+    hr, lr = mixed.draw(400, 8)
+    assert (hr[..., 0, 0] - lr[..., 0, 0]).abs().max() <= 0.51 / 255
+    untouched = (hr[:, 0, 0, 0] * 51 - (hr[:, 0, 0, 0] * 51).round()).abs() < 1e-4
+    assert 0.4 < untouched.float().mean() < 0.6
+    assert isinstance(mixed_pool(base, blended_share=0.2), MixedPool)
+    with pytest.raises(ValueError, match="blended"):
+        mixed_pool(base, blended_share=-0.1)

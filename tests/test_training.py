@@ -144,7 +144,13 @@ def test_the_command_trains_and_its_mistakes_are_one_sentence(photos: Path, tmp_
     assert main(["train", "fusion", "--data", str(photos), "--out", str(tmp_path / "y"), "--loss", "l3"]) == 2
     config.write_text('{"iterations": 1, "batch_size": 2, "patch": 32}')
     with_lpips = ["--from", srspace.DEFAULT_WEIGHTS, "--perceptual-weight", "3"]
-    for mistake in (["--perceptual-weight", "3"], ["--mean-weight", "3"], with_lpips, ["--permuted-share", "1.5"]):
+    for mistake in (
+        ["--perceptual-weight", "3"],
+        ["--mean-weight", "3"],
+        with_lpips,
+        ["--permuted-share", "1.5"],
+        ["--blended-share", "2"],
+    ):
         capsys.readouterr()
         assert main([*run, "--out", str(tmp_path / "x"), *mistake]) == 2
         assert capsys.readouterr().err.count("\n") == 1
@@ -398,3 +404,36 @@ def test_fusion_training_goes_on_from_given_weights(photos: Path, tmp_path: Path
     old = srspace.load_fusion(WEIGHTS / "fusion-l1-x4-lite").state_dict()
     new = srspace.load_fusion(tmp_path / "run").state_dict()
     assert all(torch.allclose(new[k], v, atol=1e-4) for k, v in old.items())
+
+
+def test_each_flow_draws_candidates_of_pictures_of_its_own(tmp_path: Path, monkeypatch, capsys):
+    """What a flow was trained on it knows by heart, and a fusion network learns nothing from that."""
+    for name, grey in (("dark", 40), ("bright", 200)):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (64, 64), (grey,) * 3).save(tmp_path / name / "a.png")
+    config = tmp_path / "train.json"
+    config.write_text(json.dumps({"iterations": 1, "batch_size": 1, "patch": 32}))
+    run = [
+        "train",
+        "fusion",
+        "--tile",
+        "64",
+        "--device",
+        "cpu",
+        "--config",
+        str(config),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    run += ["--patches", "5", "--refresh", "1", "-n", "2", "--data", str(tmp_path / "dark"), "--weights"]
+    assert main([*run, srspace.DEFAULT_WEIGHTS, "--weights", srspace.DEFAULT_WEIGHTS]) == 2
+    assert "2 flows and 1 folders" in capsys.readouterr().err
+    other = tmp_path / "other"
+    srspace.checkpoints.save_model(other, srspace.load_flow(WEIGHTS / srspace.DEFAULT_WEIGHTS))
+    seen: list[CandidatePool] = []
+    monkeypatch.setattr("srspace.training.fusion.train_fusion", lambda _network, pool, *_, **__: seen.append(pool))
+    sources = [srspace.DEFAULT_WEIGHTS, "--data", str(tmp_path / "bright"), "--weights", str(other)]
+    assert main([*run, *sources]) == 0
+    assert [round(x.float().mean().item()) for x in seen[0].hr] == [40, 40, 200, 200, 200]
+    greys = seen[0].candidates.float().mean((1, 2, 3, 4))
+    assert torch.allclose(greys, torch.tensor([40.0, 40, 200, 200, 200]), atol=4)

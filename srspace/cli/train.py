@@ -59,6 +59,7 @@ Taus = Annotated[
     list[float] | None, typer.Option("--tau", "-t", help="Temperature of the candidates; may be repeated [0.9].")
 ]
 Permuted = Annotated[float, typer.Option(help="Share of patches with red, green and blue in a random order.")]
+Blended = Annotated[float, typer.Option(help="Share of patches blended with another one of the batch (mixup).")]
 Degraded = Annotated[float, typer.Option(help="Share of LR patches with JPEG artifacts or noise.")]
 
 
@@ -92,6 +93,7 @@ def encoder(
     stretched_share: Stretched = 0.0,
     degraded_share: Degraded = 0.0,
     permuted_share: Permuted = 0.0,
+    blended_share: Blended = 0.0,
     compile: Compile = False,
     restart: Fresh = False,
 ) -> None:
@@ -109,7 +111,9 @@ def encoder(
     guide = load_encoder(resolve_weights(teacher)) if teacher else None
     if guide is not None and guide.config.scale != network.config.scale:
         raise UsageError(f"the teacher upscales by {guide.config.scale}, the encoder by {network.config.scale}.")
-    mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share, permuted_share)
+    mix = _Mix(
+        reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share, permuted_share, blended_share
+    )  # fmt: skip
     with process_group(pick_device(device)) as where:
         pool, validation = _data(data, val, network.config.scale, where, tile, settings.patch, mix)
         train_encoder(
@@ -178,6 +182,7 @@ def flow(
     stretched_share: Stretched = 0.0,
     degraded_share: Degraded = 0.0,
     permuted_share: Permuted = 0.0,
+    blended_share: Blended = 0.0,
     compile: Compile = False,
     restart: Fresh = False,
 ) -> None:
@@ -221,7 +226,9 @@ def flow(
         if base.config != model.encoder.config:
             raise UsageError(f"the encoder of {encoder} has other sizes than the flow of {start} was built on.")
         model.encoder.load_state_dict(base.state_dict())
-    mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share, permuted_share)
+    mix = _Mix(
+        reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share, permuted_share, blended_share
+    )  # fmt: skip
     with process_group(pick_device(device)) as where:
         pool, validation = _data(data, val, model.scale, where, tile, settings.patch, mix)
         candidates = None
@@ -249,11 +256,19 @@ def flow(
 
 @app.command()
 def fusion(
-    data: Data,
+    data: Annotated[
+        list[Path], typer.Option("--data", help="Folder of HR training pictures; one for each of --weights.")
+    ],
     out: Out,
     loss: Annotated[str, typer.Option(help="l1 (fidelity) or lpips (natural looks).")] = "l1",
     val: Val = None,
-    weights: Annotated[str, typer.Option(help="Flow whose candidates are merged.")] = DEFAULT_WEIGHTS,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Flow whose candidates are merged; may be repeated, each drawing from the --data in the same place: "
+            f"pictures that it was not trained on itself [{DEFAULT_WEIGHTS}]."
+        ),
+    ] = None,
     start: Annotated[
         str | None, typer.Option("--from", help="Fusion weights to go on from; their sizes win over the flags.")
     ] = None,
@@ -286,6 +301,7 @@ def fusion(
     stretched_share: Stretched = 0.0,
     degraded_share: Degraded = 0.0,
     permuted_share: Permuted = 0.0,
+    blended_share: Blended = 0.0,
     restart: Fresh = False,
 ) -> None:
     """Train a fusion network on candidates of a fixed flow."""
@@ -307,19 +323,35 @@ def fusion(
 
     if kind not in ("set", "stack"):
         raise UsageError(f"the kind must be set or stack, not {kind!r}.")
+    names = weights or [DEFAULT_WEIGHTS]
+    if len(names) != len(data):
+        raise UsageError(f"--weights and --data go together: there are {len(names)} flows and {len(data)} folders.")
+    mix = _Mix(
+        reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share, permuted_share, blended_share
+    )  # fmt: skip
     with process_group(pick_device(device)) as where:
         seed_process(settings.seed)
-        model = load_flow(resolve_weights(weights)).to(where).set_subnet_dtype(pick_precision("auto", where))
-        if where.type == "cuda":
-            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        mix = _Mix(reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share, permuted_share)
-        pool, validation = _data(data, val, model.scale, where, tile, settings.patch, mix)
+        flows = [load_flow(resolve_weights(name)) for name in names]
+        model = flows[0]
+        if any(flow.scale != model.scale for flow in flows):
+            raise UsageError("the flows do not all upscale by the same factor.")
+        for flow in flows:
+            flow.to(where).set_subnet_dtype(pick_precision("auto", where))
+            if where.type == "cuda":
+                flow.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        first, validation = _data(data[0], val, model.scale, where, tile, settings.patch, mix)
+        others = [_data(folder, None, model.scale, where, tile, settings.patch, mix)[0] for folder in data[1:]]
+        sources = list(zip(flows, [first, *others], strict=True))
         taus = tuple(temperature or (0.9,))
 
         def draw(count: int) -> CandidatePool:
-            return draw_candidates(
-                model, pool, patches=count, samples=samples * 3 // 2, patch=settings.patch, temperatures=taus
-            )
+            counts = [(count + i) // len(sources) for i in range(len(sources))]
+            return CandidatePool.joined([
+                draw_candidates(
+                    flow, pool, patches=n, samples=samples * 3 // 2, patch=settings.patch, temperatures=taus
+                )
+                for (flow, pool), n in zip(sources, counts, strict=True) if n
+            ])  # fmt: skip
 
         held_out = None
         if validation is not None:
@@ -392,6 +424,7 @@ class _Mix(NamedTuple):
     stretched_share: float
     degraded_share: float
     permuted_share: float
+    blended_share: float
 
 
 def _data(
@@ -406,8 +439,8 @@ def _data(
     shares = (mix.reduced_share, mix.rendered_share, mix.stretched_share, mix.degraded_share)
     if any(not 0 <= share < 1 for share in shares) or mix.rendered_share + mix.stretched_share >= 1:
         raise UsageError("shares of a batch must lie between 0 and 1, and leave some of it to photographs.")
-    if not 0 <= mix.permuted_share <= 1:
-        raise UsageError("the share of patches with permuted channels must lie between 0 and 1.")
+    if not (0 <= mix.permuted_share <= 1 and 0 <= mix.blended_share <= 1):
+        raise UsageError("the shares of permuted and of blended patches must lie between 0 and 1.")
     base = load_pool(data, scale=scale, device=device, tile=tile)
     pool = mixed_pool(
         base,
@@ -418,6 +451,7 @@ def _data(
         stretched_share=mix.stretched_share,
         degraded_share=mix.degraded_share,
         permuted_share=mix.permuted_share,
+        blended_share=mix.blended_share,
     )
     message(f"{len(base)} tiles of {tile}x{tile} pixels on {device}")
     if val is None:

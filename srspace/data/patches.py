@@ -98,10 +98,12 @@ class MixedPool:
     Attributes:
         pools: on one device, of one scale.
         shares: of every batch; they add up to 1.
+        blended_share: share of the drawn pairs that are blended with another pair of the batch.
     """
 
     pools: tuple[PatchPool, ...]
     shares: tuple[float, ...]
+    blended_share: float = 0.0
 
     @property
     def scale(self) -> int:
@@ -119,7 +121,8 @@ class MixedPool:
         edges = [round(count * float(share)) for share in np.cumsum((0.0, *self.shares))]
         counts = [b - a for a, b in pairwise(edges)]
         drawn = [pool.draw(n, patch) for pool, n in zip(self.pools, counts, strict=True) if n]
-        return torch.cat([hr for hr, _ in drawn]), torch.cat([lr for _, lr in drawn])
+        hr, lr = torch.cat([hr for hr, _ in drawn]), torch.cat([lr for _, lr in drawn])
+        return blended(hr, lr, self.blended_share) if self.blended_share > 0 else (hr, lr)
 
 
 Pool = PatchPool | MixedPool
@@ -147,6 +150,25 @@ def permuted_channels(hr: Tensor, lr: Tensor, share: float = 1.0) -> tuple[Tenso
     order = torch.where(chosen, order, torch.arange(3, device=hr.device))
     rows = torch.arange(hr.shape[0], device=hr.device)[:, None]
     return hr[rows, order], lr[rows, order]
+
+
+def blended(hr: Tensor, lr: Tensor, share: float = 1.0) -> tuple[Tensor, Tensor]:
+    """The same pairs, a share of them blended with another one of the batch (mixup, Zhang et al., 2018).
+
+    Bicubic reduction is linear: the blend of two LR patches belongs to that of their originals.
+
+    Args:
+        hr: ``(B, 3, H, W)`` in [0, 1].
+        lr: its LR version; what comes back is rounded to 8 bits again.
+        share: of the pairs.
+    """
+    count, device = hr.shape[0], hr.device
+    weight = torch.where(torch.rand(count, device=device) < share, torch.rand(count, device=device), 1).view(
+        -1, 1, 1, 1
+    )
+    other = torch.rand(count, device=device).argsort()
+    hr, lr = (weight * x + (1 - weight) * x[other] for x in (hr, lr))
+    return hr, (lr * 255).round() / 255
 
 
 def load_pool(
@@ -203,9 +225,10 @@ def mixed_pool(
     stretched_share: float = 0.0,
     degraded_share: float = 0.0,
     permuted_share: float = 0.0,
+    blended_share: float = 0.0,
     seed: int = 0,
 ) -> Pool:
-    """Widen what training sees: smaller sizes, rendered pictures, harsh contrast, degraded LR patches, other colours.
+    """Widen what training sees: smaller sizes, rendered pictures, harsh contrast, degraded LR, other colours, blends.
 
     Args:
         base: tiles at their full size.
@@ -216,6 +239,7 @@ def mixed_pool(
         stretched_share: share of a batch that comes from photographs of stretched contrast (see :func:`stretch`).
         degraded_share: share of pairs whose LR patch has been compressed as JPEG or has noise added.
         permuted_share: share of pairs with their colour channels in a random order.
+        blended_share: share of pairs blended with another one of the batch (see :func:`blended`).
         seed: of rendering and degradation.
 
     Raises:
@@ -226,8 +250,8 @@ def mixed_pool(
         not 0 <= share < 1 for share in (reduced_share, rendered_share, stretched_share, degraded_share)
     ):
         raise ValueError("reductions must lie between 0 and 1, shares in [0, 1)")
-    if not 0 <= permuted_share <= 1:
-        raise ValueError("the share of permuted pairs must lie in [0, 1]")
+    if not (0 <= permuted_share <= 1 and 0 <= blended_share <= 1):
+        raise ValueError("the shares of permuted and of blended pairs must lie in [0, 1]")
     scale, side = base.scale, base.hr.shape[-1]
     photographs = 1.0 - (rendered_share if rendered else 0.0) - stretched_share
     if photographs <= 0:
@@ -251,7 +275,8 @@ def mixed_pool(
         ]
     if permuted_share:
         pools = [replace(p, permuted_share=permuted_share) for p in pools]
-    return MixedPool(tuple(pools), tuple(shares)) if len(pools) > 1 else pools[0]
+    plain = len(pools) == 1 and not blended_share
+    return pools[0] if plain else MixedPool(tuple(pools), tuple(shares), blended_share)
 
 
 def stretch(images: Tensor, *, seed: int = 0) -> Tensor:

@@ -41,6 +41,11 @@ class CandidatePool:
     def __len__(self) -> int:
         return self.hr.shape[0]
 
+    @classmethod
+    def joined(cls, pools: Sequence[CandidatePool]) -> CandidatePool:
+        """One pool of the patches of several, which have as many candidates."""
+        return cls(torch.cat([p.candidates for p in pools]), torch.cat([p.hr for p in pools]))
+
     def replace(self, start: int, fresh: CandidatePool) -> None:
         """Overwrite the patches from ``start`` on (wrapping around) by fresh ones."""
         places = torch.arange(start, start + len(fresh), device=self.hr.device) % len(self)
