@@ -1,8 +1,9 @@
 """Small print through every mode, read by tesseract where it is installed.
 
-python examples/text_page.py FOLDER [FONT.ttf] [LINES] [N]
+python examples/text_page.py FOLDER [FONT.ttf] [LINES] [N] [SIZE]
 
-Renders a page of words and figures, reduces it 4x, upscales it and prints the share of characters read correctly.
+Renders a page of words and figures in four sizes from SIZE pixels up, reduces it 4x, upscales it and prints the share
+of characters read correctly.
 """
 
 import random
@@ -25,12 +26,12 @@ WORDS = """
 """.split()  # noqa: SIM905
 
 
-def page(lines: int, font: str | None) -> tuple[Image.Image, str]:
+def page(lines: int, font: str | None, smallest: int) -> tuple[Image.Image, str]:
     rng = random.Random(2026)
     image = Image.new("RGB", (640, 24 + 34 * lines), "white")
     draw, written = ImageDraw.Draw(image), []
     for i in range(lines):
-        size = (28, 26, 24, 22)[i % 4]
+        size = smallest + (6, 4, 2, 0)[i % 4]
         face = ImageFont.truetype(font, size) if font else ImageFont.load_default(size)
         words = [rng.choice(WORDS) if rng.random() < 0.6 else str(rng.randint(10, 99999)) for _ in range(5)]
         while draw.textlength(" ".join(words), face) > 600:
@@ -51,8 +52,9 @@ folder.mkdir(parents=True, exist_ok=True)
 font = sys.argv[2] if len(sys.argv) > 2 and sys.argv[2] != "-" else None
 lines = int(sys.argv[3]) if len(sys.argv) > 3 else 16
 count = int(sys.argv[4]) if len(sys.argv) > 4 else 10
+smallest = int(sys.argv[5]) if len(sys.argv) > 5 else 22
 
-truth, text = page(lines, font)
+truth, text = page(lines, font, smallest)
 lr = srspace.imresize(np.asarray(truth), 0.25)
 truth.save(folder / "truth.png")
 Image.fromarray(lr).save(folder / "lr.png")
