@@ -304,7 +304,7 @@ def fusion(
     blended_share: Blended = 0.0,
     restart: Fresh = False,
 ) -> None:
-    """Train a fusion network on candidates of a fixed flow."""
+    """Train a fusion network on candidates of fixed flows."""
     settings = _settings(config, iterations, batch_size, patch, learning_rate, schedule, time_limit, seed)
     if loss not in ("l1", "lpips"):
         raise UsageError(f"the loss must be l1 or lpips, not {loss!r}.")

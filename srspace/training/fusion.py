@@ -1,4 +1,4 @@
-"""Training the fusion networks on candidates of a fixed flow."""
+"""Training the fusion networks on candidates of fixed flows."""
 
 from __future__ import annotations
 
