@@ -18,7 +18,7 @@ from srspace.devices import pick_device, pick_precision
 from srspace.errors import ResourceError, UsageError, WeightsError
 from srspace.hub import choose_fusion, resolve_weights
 from srspace.images import Picture, fill_transparent
-from srspace.models import Fusion, PreparedSRFlow, SRFlow, prepared_fusion
+from srspace.models import Fusion, PreparedSRFlow, SRFlow, prepared
 from srspace.resize import imresize
 from srspace.sampling import Redraw, Sampler, Sink
 
@@ -69,7 +69,7 @@ class Upscaler:
         self.precision = _PRECISION_NAMES[dtype]
         self.model = model.eval().to(self.device)
         self.prepared = PreparedSRFlow(self.model, dtype)
-        self.fusion = {mode: prepared_fusion(network, self.device, dtype) for mode, network in (fusion or {}).items()}
+        self.fusion = {mode: prepared(network, self.device, dtype) for mode, network in (fusion or {}).items()}
 
     @classmethod
     def load(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from srspace.checkpoints import load_fusion
 from srspace.config import FlowConfig, FusionConfig, RRDBConfig
-from srspace.models import FusionNet, PreparedSRFlow, SetFusionNet, SRFlow, kernels, prepared_fusion
+from srspace.models import FusionNet, PreparedSRFlow, SetFusionNet, SRFlow, kernels, prepared
 from srspace.models.flow import (
     ActNorm2d,
     ConditionalAffineCoupling,
@@ -253,8 +253,8 @@ def test_a_prepared_fusion_network_is_a_copy_and_rounds_little(name: str):
     device = torch.device("cpu")
     with torch.no_grad():
         reference = network(stack)
-        same = prepared_fusion(network, device, torch.float32)(stack)
-        rounded = prepared_fusion(network, device, torch.bfloat16)(stack)
+        same = prepared(network, device, torch.float32)(stack)
+        rounded = prepared(network, device, torch.bfloat16)(stack)
     assert rounded.dtype == torch.float32 and network.head.weight.dtype == torch.float32
     assert torch.allclose(same, reference, atol=1e-5)
     assert ((rounded - reference).abs() <= 2 / 255).float().mean() >= 0.999

@@ -413,18 +413,8 @@ def test_each_flow_draws_candidates_of_pictures_of_its_own(tmp_path: Path, monke
         Image.new("RGB", (64, 64), (grey,) * 3).save(tmp_path / name / "a.png")
     config = tmp_path / "train.json"
     config.write_text(json.dumps({"iterations": 1, "batch_size": 1, "patch": 32}))
-    run = [
-        "train",
-        "fusion",
-        "--tile",
-        "64",
-        "--device",
-        "cpu",
-        "--config",
-        str(config),
-        "--out",
-        str(tmp_path / "run"),
-    ]
+    run = ["train", "fusion", "--tile", "64", "--device", "cpu", "--config", str(config)]
+    run += ["--out", str(tmp_path / "run")]
     run += ["--patches", "5", "--refresh", "1", "-n", "2", "--data", str(tmp_path / "dark"), "--weights"]
     assert main([*run, srspace.DEFAULT_WEIGHTS, "--weights", srspace.DEFAULT_WEIGHTS]) == 2
     assert "2 flows and 1 folders" in capsys.readouterr().err

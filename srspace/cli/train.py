@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -112,10 +113,12 @@ def encoder(
     if guide is not None and guide.config.scale != network.config.scale:
         raise UsageError(f"the teacher upscales by {guide.config.scale}, the encoder by {network.config.scale}.")
     mix = _Mix(
-        reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share, permuted_share, blended_share
+        reduce or (), reduced_share, rendered, rendered_share, stretched_share, degraded_share,
+        permuted_share, blended_share,
     )  # fmt: skip
     with process_group(pick_device(device)) as where:
-        pool, validation = _data(data, val, network.config.scale, where, tile, settings.patch, mix)
+        pool = _pool(data, network.config.scale, where, tile, settings.patch, mix)
+        validation = _validation(val, network.config.scale, where, tile)
         train_encoder(
             network.to(where),
             pool,
@@ -227,10 +230,12 @@ def flow(
             raise UsageError(f"the encoder of {encoder} has other sizes than the flow of {start} was built on.")
         model.encoder.load_state_dict(base.state_dict())
     mix = _Mix(
-        reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share, permuted_share, blended_share
+        reduce or (), reduced_share, rendered, rendered_share, stretched_share, degraded_share,
+        permuted_share, blended_share,
     )  # fmt: skip
     with process_group(pick_device(device)) as where:
-        pool, validation = _data(data, val, model.scale, where, tile, settings.patch, mix)
+        pool = _pool(data, model.scale, where, tile, settings.patch, mix)
+        validation = _validation(val, model.scale, where, tile)
         candidates = None
         if perceptual_weight:
             critics = tuple(Lpips(net).to(where) for net in backbones)
@@ -327,7 +332,8 @@ def fusion(
     if len(names) != len(data):
         raise UsageError(f"--weights and --data go together: there are {len(names)} flows and {len(data)} folders.")
     mix = _Mix(
-        reduce, reduced_share, rendered, rendered_share, stretched_share, degraded_share, permuted_share, blended_share
+        reduce or (), reduced_share, rendered, rendered_share, stretched_share, degraded_share,
+        permuted_share, blended_share,
     )  # fmt: skip
     with process_group(pick_device(device)) as where:
         seed_process(settings.seed)
@@ -339,18 +345,17 @@ def fusion(
             flow.to(where).set_subnet_dtype(pick_precision("auto", where))
             if where.type == "cuda":
                 flow.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        first, validation = _data(data[0], val, model.scale, where, tile, settings.patch, mix)
-        others = [_data(folder, None, model.scale, where, tile, settings.patch, mix)[0] for folder in data[1:]]
-        sources = list(zip(flows, [first, *others], strict=True))
+        pools = [_pool(folder, model.scale, where, tile, settings.patch, mix) for folder in data]
+        validation = _validation(val, model.scale, where, tile)
         taus = tuple(temperature or (0.9,))
 
         def draw(count: int) -> CandidatePool:
-            counts = [(count + i) // len(sources) for i in range(len(sources))]
+            counts = [(count + i) // len(flows) for i in range(len(flows))]
             return CandidatePool.joined([
                 draw_candidates(
                     flow, pool, patches=n, samples=samples * 3 // 2, patch=settings.patch, temperatures=taus
                 )
-                for (flow, pool), n in zip(sources, counts, strict=True) if n
+                for flow, pool, n in zip(flows, pools, counts, strict=True) if n
             ])  # fmt: skip
 
         held_out = None
@@ -417,7 +422,9 @@ def _backbones(names: list[str] | None) -> tuple[Any, ...]:
 
 
 class _Mix(NamedTuple):
-    reductions: list[float] | None
+    """What :func:`srspace.data.patches.mixed_pool` takes, by the same names."""
+
+    reductions: Sequence[float]
     reduced_share: float
     rendered: int
     rendered_share: float
@@ -427,36 +434,30 @@ class _Mix(NamedTuple):
     blended_share: float
 
 
-def _data(
-    data: Path, val: Path | None, scale: int, device: torch.device, tile: int, patch: int, mix: _Mix
-) -> tuple[Pool, tuple[Tensor, Tensor] | None]:
-    from srspace.data.patches import centre_crops, find_pictures, load_pool, mixed_pool
+def _pool(folder: Path, scale: int, device: torch.device, tile: int, patch: int, mix: _Mix) -> Pool:
+    from srspace.data.patches import load_pool, mixed_pool
 
     if patch % scale or tile % scale or patch > tile:
         raise UsageError(f"patch ({patch}) and tile ({tile}) must be multiples of {scale}, the tile the larger.")
-    if any(not 0 < r < 1 or tile * r < patch for r in mix.reductions or ()):
+    if any(not 0 < r < 1 or tile * r < patch for r in mix.reductions):
         raise UsageError(f"a reduction must lie between {patch / tile:.2g} (patch / tile) and 1.")
     shares = (mix.reduced_share, mix.rendered_share, mix.stretched_share, mix.degraded_share)
     if any(not 0 <= share < 1 for share in shares) or mix.rendered_share + mix.stretched_share >= 1:
         raise UsageError("shares of a batch must lie between 0 and 1, and leave some of it to photographs.")
     if not (0 <= mix.permuted_share <= 1 and 0 <= mix.blended_share <= 1):
         raise UsageError("the shares of permuted and of blended patches must lie between 0 and 1.")
-    base = load_pool(data, scale=scale, device=device, tile=tile)
-    pool = mixed_pool(
-        base,
-        reductions=mix.reductions or (),
-        reduced_share=mix.reduced_share,
-        rendered=mix.rendered,
-        rendered_share=mix.rendered_share,
-        stretched_share=mix.stretched_share,
-        degraded_share=mix.degraded_share,
-        permuted_share=mix.permuted_share,
-        blended_share=mix.blended_share,
-    )
+    base = load_pool(folder, scale=scale, device=device, tile=tile)
+    pool = mixed_pool(base, **mix._asdict())
     message(f"{len(base)} tiles of {tile}x{tile} pixels on {device}")
-    if val is None:
-        return pool, None
-    return pool, centre_crops(find_pictures(val), side=min(320, tile) // scale * scale, scale=scale, device=device)
+    return pool
+
+
+def _validation(folder: Path | None, scale: int, device: torch.device, tile: int) -> tuple[Tensor, Tensor] | None:
+    from srspace.data.patches import centre_crops, find_pictures
+
+    if folder is None:
+        return None
+    return centre_crops(find_pictures(folder), side=min(320, tile) // scale * scale, scale=scale, device=device)
 
 
 def _literal(value: str) -> Any:

@@ -163,9 +163,8 @@ def blended(hr: Tensor, lr: Tensor, share: float = 1.0) -> tuple[Tensor, Tensor]
         share: of the pairs.
     """
     count, device = hr.shape[0], hr.device
-    weight = torch.where(torch.rand(count, device=device) < share, torch.rand(count, device=device), 1).view(
-        -1, 1, 1, 1
-    )
+    chosen, weight = torch.rand(2, count, 1, 1, 1, device=device)
+    weight = torch.where(chosen < share, weight, 1)
     other = torch.rand(count, device=device).argsort()
     hr, lr = (weight * x + (1 - weight) * x[other] for x in (hr, lr))
     return hr, (lr * 255).round() / 255

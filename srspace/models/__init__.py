@@ -2,7 +2,7 @@
 
 from srspace.models.build import build
 from srspace.models.fusion import Fusion, FusionNet, SetFusionNet
-from srspace.models.inference import PreparedSRFlow, prepared_fusion
+from srspace.models.inference import PreparedSRFlow, prepared
 from srspace.models.rrdb import RRDBFeatures, RRDBNet
 from srspace.models.srflow import SRFlow
 
@@ -15,5 +15,5 @@ __all__ = [
     "SRFlow",
     "SetFusionNet",
     "build",
-    "prepared_fusion",
+    "prepared",
 ]

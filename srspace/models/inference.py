@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from srspace.models import kernels
 from srspace.models.convolution import layout_for
 from srspace.models.flow import FlowDecoder, StepCondition
-from srspace.models.fusion import Fusion
 from srspace.models.rrdb import RRDBFeatures
 from srspace.models.srflow import SRFlow
 from srspace.models.trunk import FusedTrunk
@@ -44,7 +43,7 @@ class PreparedSRFlow:
         self.decoder = FlowDecoder(model.flow, self.dtype)
 
     def _prepare_encoder(self, dtype: torch.dtype) -> None:
-        self.encoder = _prepared(self._original, self.device, dtype)
+        self.encoder = prepared(self._original, self.device, dtype)
         self.trunk = FusedTrunk(self.encoder) if FusedTrunk.fits(self.encoder) else None
 
     def bytes_per_pixel(self) -> tuple[int, int, int]:
@@ -136,17 +135,13 @@ def _encoder_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
     return dtype
 
 
-def prepared_fusion(network: Fusion, device: torch.device, dtype: torch.dtype) -> Fusion:
-    """A copy of a fusion network for inference; sums over candidates and the result stay float32.
+def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
+    """A copy of an encoder or a fusion network for inference; a fusion network still sums and returns float32.
 
     Args:
         network: on any device.
         device: of the copy.
         dtype: of its convolutions.
     """
-    return _prepared(network, device, dtype)
-
-
-def _prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
     twin = copy.deepcopy(network).eval().requires_grad_(False).to(device, dtype)
     return twin.to(memory_format=layout_for(device))  # type: ignore[call-overload, no-any-return]
