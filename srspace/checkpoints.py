@@ -1,10 +1,11 @@
-"""Model folders (``model.safetensors`` + ``config.json``): saving, loading, and conversion of published files."""
+"""Model folders (``model.safetensors`` + ``config.json``): saving, loading, averaging, converting published files."""
 
 from __future__ import annotations
 
 import json
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from srspace.errors import CheckpointError, OutputError
+from srspace.errors import CheckpointError, OutputError, UsageError
 from srspace.files import remove_leftovers, write_bytes
 from srspace.layouts import infer_published
 from srspace.models import Fusion, RRDBNet, SRFlow, build
@@ -201,6 +202,47 @@ def convert(
     return ConversionReport(published.config["kind"], config, licence, published.notes, out_dir)
 
 
+def average(folders: Sequence[Path], out_dir: Path, *, shares: Sequence[float] | None = None) -> dict[str, Any]:
+    """Average the weights of networks of one kind and size (model soup, Wortsman et al., 2022).
+
+    It serves networks that were trained on from the same weights; others have no average that is worth anything.
+
+    Args:
+        folders: model folders, at least two.
+        out_dir: the folder to write; it must not hold a model yet. Weights are stored in the first folder's type.
+        shares: positive weights, one for each folder, divided by their sum (None: equal ones).
+
+    Returns:
+        The configuration written.
+
+    Raises:
+        UsageError: there are fewer than two folders, or shares do not fit.
+        CheckpointError: a folder is not a usable model, or the networks differ in kind or size.
+        OutputError: ``out_dir`` holds a model already or cannot be written.
+    """
+    shares = list(shares or [1.0] * len(folders))
+    if len(folders) < 2:
+        raise UsageError("an average needs the weights of at least two models.")
+    if len(shares) != len(folders) or not all(math.isfinite(share) and share > 0 for share in shares):
+        raise UsageError(f"{len(folders)} models need {len(folders)} positive shares.")
+    if (out_dir / MODEL_FILE).exists():
+        raise OutputError(f"{out_dir} already holds a model; name another folder.")
+    shares = [share / math.fsum(shares) for share in shares]
+    network = load_model(folders[0])
+    total: dict[str, Tensor] = {}
+    for folder, share in zip(folders, shares, strict=True):
+        part = load_model(folder)
+        if describe(part) != describe(network):
+            raise CheckpointError(f"{folder} and {folders[0]} hold networks of different kinds or sizes.")
+        for key, value in part.state_dict().items():
+            total[key] = total.get(key, 0) + share * value.double()
+    network.load_state_dict(total)
+    history = ("training", "average_of")
+    extra = {key: value for key, value in read_config(folders[0]).items() if key not in history}
+    extra["average_of"] = {str(folder): share for folder, share in zip(folders, shares, strict=True)}
+    return save_model(out_dir, network, extra=extra, dtype=_stored_type(folders[0]))
+
+
 def _load_as(path: Path | str, kind: type[Model]) -> Model:
     network = load_model(path)
     if not isinstance(network, kind):
@@ -230,6 +272,10 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} does not hold a state dict.")
     state = {str(k).removeprefix("module."): v for k, v in content.items() if isinstance(v, Tensor)}
     return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def _stored_type(folder: Path) -> torch.dtype | None:
+    return next((v.dtype for v in load_file(folder / MODEL_FILE).values() if v.is_floating_point()), None)
 
 
 def _first_problem(error: RuntimeError) -> str:

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 import srspace
-from srspace.checkpoints import convert, load_encoder, save_model
+from srspace.checkpoints import average, convert, load_encoder, save_model
 from srspace.config import RRDBConfig
-from srspace.errors import CheckpointError, OutputError
+from srspace.errors import CheckpointError, OutputError, UsageError
 from srspace.layouts import published_names
 from srspace.models import PreparedSRFlow, RRDBNet, SRFlow
 from tests.conftest import small_flow
@@ -220,3 +220,35 @@ def test_damaged_folders_are_refused(tmp_path: Path, model: SRFlow):
         srspace.load_flow(folder)
     with pytest.raises(CheckpointError):
         srspace.load_fusion(tmp_path)
+
+
+def test_average_of_models(tmp_path: Path, model: SRFlow):
+    other = small_flow(seed=1)
+    save_model(tmp_path / "a", model, extra={"training": {"iteration": 5}, "licence": "MIT"}, dtype=torch.float16)
+    save_model(tmp_path / "b", other, dtype=torch.float16)
+    config = average([tmp_path / "a", tmp_path / "b"], tmp_path / "mix", shares=(3, 1))
+    a, b, mix = (load_file(tmp_path / name / "model.safetensors") for name in ("a", "b", "mix"))
+    assert all(torch.equal(mix[k], (0.75 * a[k].double() + 0.25 * b[k].double()).half()) for k in a)
+    assert config["average_of"] == {str(tmp_path / "a"): 0.75, str(tmp_path / "b"): 0.25}
+    assert config["licence"] == "MIT" and "training" not in config
+    average([tmp_path / "a", tmp_path / "a"], tmp_path / "same")
+    same = load_file(tmp_path / "same" / "model.safetensors")
+    assert all(torch.equal(same[k], a[k]) for k in a)
+    assert isinstance(srspace.load_flow(tmp_path / "mix"), SRFlow)
+
+
+def test_what_cannot_be_averaged_gets_one_sentence(tmp_path: Path, model: SRFlow):
+    save_model(tmp_path / "a", model)
+    save_model(tmp_path / "smaller", small_flow(8))
+    save_model(tmp_path / "encoder", model.encoder)
+    for other in ("smaller", "encoder"):
+        with pytest.raises(CheckpointError, match="different kinds or sizes"):
+            average([tmp_path / "a", tmp_path / other], tmp_path / "mix")
+    with pytest.raises(UsageError, match="at least two"):
+        average([tmp_path / "a"], tmp_path / "mix")
+    for shares in ((1.0,), (1.0, 0.0), (1.0, float("nan"))):
+        with pytest.raises(UsageError, match="2 positive shares"):
+            average([tmp_path / "a"] * 2, tmp_path / "mix", shares=shares)
+    assert not (tmp_path / "mix").exists()
+    with pytest.raises(OutputError, match="already holds"):
+        average([tmp_path / "a"] * 2, tmp_path / "a")

@@ -1,4 +1,4 @@
-"""``srspace weights``: what there is, where it came from, and converting published files."""
+"""``srspace weights``: what there is, where it came from, converting published files, averaging trained ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from srspace.cli.output import message, print_json
 from srspace.errors import EXIT_WEIGHTS, UsageError
 
-app = typer.Typer(no_args_is_help=True, help="List, fetch, check, convert and publish weights.")
+app = typer.Typer(no_args_is_help=True, help="List, fetch, check, convert, average and publish weights.")
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 
@@ -104,6 +104,22 @@ def convert(
     for note in report.notes:
         message(note)
     typer.echo(str(report.out_dir))
+
+
+@app.command()
+def average(
+    sources: Annotated[list[str], typer.Argument(help="Models of one kind and size: catalogue names, folders, hf://.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    share: Annotated[
+        list[float] | None, typer.Option("--share", help="Weight of a model, one for each of them [equal].")
+    ] = None,
+) -> None:
+    """Average the weights of models trained on from the same start; prints the folder written."""
+    from srspace.checkpoints import average as average_checkpoints
+    from srspace.hub import resolve_weights
+
+    average_checkpoints([resolve_weights(source) for source in sources], out, shares=share)
+    typer.echo(str(out))
 
 
 @app.command()
