@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -189,8 +190,7 @@ def convert(
         CheckpointError: the file is not a state dict of a known layout, or its sizes contradict each other.
         OutputError: ``out_dir`` holds a model already or cannot be written.
     """
-    if (out_dir / MODEL_FILE).exists():
-        raise OutputError(f"{out_dir} already holds a model; name another folder.")
+    _check_no_model(out_dir)
     published = infer_published(_read_tensors(source), dict(overrides or {}))
     network = build(published.config)
     try:
@@ -225,22 +225,26 @@ def average(folders: Sequence[Path], out_dir: Path, *, shares: Sequence[float] |
         raise UsageError("an average needs the weights of at least two models.")
     if len(shares) != len(folders) or not all(math.isfinite(share) and share > 0 for share in shares):
         raise UsageError(f"{len(folders)} models need {len(folders)} positive shares.")
-    if (out_dir / MODEL_FILE).exists():
-        raise OutputError(f"{out_dir} already holds a model; name another folder.")
+    _check_no_model(out_dir)
     shares = [share / math.fsum(shares) for share in shares]
     network = load_model(folders[0])
-    total: dict[str, Tensor] = {}
-    for folder, share in zip(folders, shares, strict=True):
-        part = load_model(folder)
-        if describe(part) != describe(network):
+    total = {key: shares[0] * value.double() for key, value in network.state_dict().items()}
+    for folder, share in zip(folders[1:], shares[1:], strict=True):
+        other = load_model(folder)
+        if describe(other) != describe(network):
             raise CheckpointError(f"{folder} and {folders[0]} hold networks of different kinds or sizes.")
-        for key, value in part.state_dict().items():
-            total[key] = total.get(key, 0) + share * value.double()
+        for key, value in other.state_dict().items():
+            total[key] += share * value.double()
     network.load_state_dict(total)
     history = ("training", "average_of")
     extra = {key: value for key, value in read_config(folders[0]).items() if key not in history}
     extra["average_of"] = {str(folder): share for folder, share in zip(folders, shares, strict=True)}
     return save_model(out_dir, network, extra=extra, dtype=_stored_type(folders[0]))
+
+
+def _check_no_model(folder: Path) -> None:
+    if (folder / MODEL_FILE).exists():
+        raise OutputError(f"{folder} already holds a model; name another folder.")
 
 
 def _load_as(path: Path | str, kind: type[Model]) -> Model:
@@ -275,7 +279,9 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _stored_type(folder: Path) -> torch.dtype | None:
-    return next((v.dtype for v in load_file(folder / MODEL_FILE).values() if v.is_floating_point()), None)
+    with safe_open(folder / MODEL_FILE, framework="pt") as file:
+        dtypes = (file.get_tensor(key).dtype for key in file.keys())  # noqa: SIM118 - not a mapping
+        return next((dtype for dtype in dtypes if dtype.is_floating_point), None)
 
 
 def _first_problem(error: RuntimeError) -> str:
