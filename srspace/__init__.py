@@ -12,7 +12,6 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "DEFAULT_WEIGHTS": "srspace.config",
-    "MODES": "srspace.config",
     "FlowConfig": "srspace.config",
     "FusionConfig": "srspace.config",
     "Picture": "srspace.images",
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from srspace.checkpoints import load_encoder, load_flow, load_fusion
     from srspace.config import (
         DEFAULT_WEIGHTS,
-        MODES,
         FlowConfig,
         FusionConfig,
         RRDBConfig,

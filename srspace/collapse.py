@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from srspace.devices import available_memory
-from srspace.errors import UsageError
+from srspace.errors import StackSizeError
 from srspace.models import Fusion
 
 _STRIP_BYTES = 8 * 2**20
@@ -193,7 +193,7 @@ def check_fusion_count(count: int, size: int | None) -> None:
         UsageError: they do not.
     """
     if size is not None and count % size:
-        raise UsageError(f"this fusion network takes stacks of {size} candidates: use -n {size} or a multiple of it.")
+        raise StackSizeError(size)
 
 
 @contextmanager

@@ -10,12 +10,8 @@ from typing import Any, Literal, Self
 from srspace.errors import CheckpointError, UsageError
 
 DEFAULT_WEIGHTS = "srflow-da-x4-lite"
-MODES = ("mean", "median", "fusion-l1", "fusion-lpips", "sample", "rrdb")
 SMALLEST_TILE = 16  # in pixels of the input
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-
-Mode = Literal["mean", "median", "fusion-l1", "fusion-lpips", "sample", "rrdb"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 class _Config:

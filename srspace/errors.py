@@ -1,23 +1,45 @@
-"""Every failure that a user can cause has a class here, with the exit code the command line gives it."""
+"""Every failure that a user can cause has a class here.
+
+Messages state what is wrong, in one sentence, in the library's words. What a command line adds (its flags, its exit
+codes) is the command line's business; for that, errors carry the facts as attributes.
+"""
 
 from __future__ import annotations
 
-EXIT_OK = 0
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_WEIGHTS = 3
+from pathlib import Path
 
 
 class SRSpaceError(Exception):
     """Base class: its message is one sentence that a user can act on."""
 
-    exit_code = EXIT_FAILED
-
 
 class UsageError(SRSpaceError):
     """The request itself cannot be met, whatever the files hold (bad option, missing input path)."""
 
-    exit_code = EXIT_USAGE
+
+class StackSizeError(UsageError):
+    """Candidates do not fill whole stacks of a fusion network.
+
+    Attributes:
+        size: candidates in a stack.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"this fusion network takes stacks of {size} candidates.")
+        self.size = size
+
+
+class MissingExtraError(UsageError):
+    """An optional dependency is not installed.
+
+    Attributes:
+        package: what is missing.
+        extra: the extra of srspace that installs it.
+    """
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(f"{what} needs {package}, which is not installed: pip install 'srspace[{extra}]'.")
+        self.package, self.extra = package, extra
 
 
 class ImageError(SRSpaceError):
@@ -28,25 +50,97 @@ class OutputError(SRSpaceError):
     """A result cannot be written where it was asked for."""
 
 
-class SamplingError(SRSpaceError):
-    """No usable candidate came out of the flow, at any temperature."""
+class NotAFileError(OutputError):
+    """Something other than a regular file stands where a result should go.
+
+    Attributes:
+        path: the place.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} cannot be written: it is not a regular file.")
+        self.path = path
+
+
+class PictureSizeError(OutputError):
+    """A format cannot hold a picture of that size.
+
+    Attributes:
+        format: its name.
+        most: the longest side that it holds, in pixels.
+    """
+
+    def __init__(self, format: str, most: int, width: int, height: int) -> None:
+        super().__init__(f"{format} holds at most {most} pixels a side, not {width}x{height}.")
+        self.format, self.most = format, most
 
 
 class ResourceError(SRSpaceError):
     """The device or the memory that was asked for is not there."""
 
 
+class DeviceMemoryError(ResourceError):
+    """The device ran out of memory, even by the smallest tiles.
+
+    Attributes:
+        device: its name.
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__(f"{device} has not enough memory for this picture.")
+        self.device = device
+
+
+class MemoryLimitError(ResourceError):
+    """A memory limit does not even hold the result.
+
+    Attributes:
+        limit: bytes allowed.
+        needed: bytes needed.
+    """
+
+    def __init__(self, limit: int, needed: int) -> None:
+        super().__init__(
+            f"a memory limit of {limit / 2**30:.2g} GiB is too small for this picture: "
+            f"{needed / 2**30:.2g} GiB are needed."
+        )
+        self.limit, self.needed = limit, needed
+
+
 class DataError(SRSpaceError):
     """A data set is missing, empty or not laid out as expected."""
+
+
+class SeveralLrFoldersError(DataError):
+    """More than one folder could hold a data set's LR images.
+
+    Attributes:
+        folders: them.
+    """
+
+    def __init__(self, folder: Path, folders: list[Path]) -> None:
+        names = ", ".join(str(path.relative_to(folder)) for path in folders)
+        super().__init__(f"{folder} holds several folders of LR images ({names}).")
+        self.folders = folders
 
 
 class CheckpointError(SRSpaceError):
     """A model file is damaged, of an unknown layout, or of the wrong kind."""
 
-    exit_code = EXIT_WEIGHTS
-
 
 class WeightsError(SRSpaceError):
     """Weights are not in the catalogue, cannot be fetched, or fail their checksum."""
 
-    exit_code = EXIT_WEIGHTS
+
+class NoFusionError(WeightsError):
+    """The catalogue has no fusion network for a mode with the weights of a flow.
+
+    Attributes:
+        mode: the mode.
+        weights: the flow's weights.
+        others: fusion networks for that mode, trained on other flows.
+    """
+
+    def __init__(self, mode: str, weights: str, others: list[str]) -> None:
+        super().__init__(f"the catalogue has no network for the mode {mode} with the weights {weights}.")
+        self.mode, self.weights, self.others = mode, weights, others

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from srspace.errors import OutputError
+from srspace.errors import NotAFileError, OutputError
 
 # Windows has no such locks; there an open file cannot be removed, which serves as well.
 fcntl: Any = import_module("fcntl") if os.name == "posix" else None
@@ -105,7 +105,7 @@ def _final(path: Path) -> Path:
         if stat.S_ISDIR(mode):
             raise OutputError(f"{path} cannot be written: a folder is in its place.")
         if not stat.S_ISREG(mode):
-            raise OutputError(f"{path} cannot be written: it is not a regular file (for a pipe, use -o -).")
+            raise NotAFileError(path)
         return path.resolve() if path.is_symlink() else path
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from srspace.errors import UsageError, WeightsError
+from srspace.errors import NoFusionError, UsageError, WeightsError
 
 FILES = ("config.json", "model.safetensors")
 
@@ -108,11 +108,7 @@ def find_fusion(flow: str, mode: str) -> CatalogEntry:
     for entry in entries:
         if entry.base == name:
             return entry
-    for_others = " or ".join(f"{e.name} (trained for {e.base})" for e in entries)
-    raise WeightsError(
-        f"the catalogue has no network for the mode {mode} with the weights {flow}; name one with --fusion"
-        f"{f', for example {for_others}' if for_others else ''}."
-    )
+    raise NoFusionError(mode, flow, [e.name for e in entries])
 
 
 def choose_fusion(flow: str, mode: str, named: str | None = None) -> str:

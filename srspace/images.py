@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from srspace.errors import ImageError, OutputError, UsageError
+from srspace.errors import ImageError, OutputError, PictureSizeError, UsageError
 from srspace.files import write_bytes
 from srspace.provenance import Provenance
 
@@ -229,10 +229,7 @@ def check_side(format: str, width: int, height: int) -> None:
         OutputError: it cannot.
     """
     if max(width, height) > FORMATS[format].max_side:
-        raise OutputError(
-            f"{format} holds at most {FORMATS[format].max_side} pixels a side, not {width}x{height}; "
-            "use --format png or tiff."
-        )
+        raise PictureSizeError(format, FORMATS[format].max_side, width, height)
 
 
 def read_provenance(path: Path) -> Provenance | None:

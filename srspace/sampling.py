@@ -18,7 +18,7 @@ from torch import Tensor
 
 from srspace.config import SMALLEST_TILE, SamplingConfig
 from srspace.devices import available_memory, memory_cap, used_memory
-from srspace.errors import ResourceError
+from srspace.errors import MemoryLimitError
 from srspace.latents import Draw, Latents, PendingLatents, draw_latents
 from srspace.models import PreparedSRFlow, SRFlow
 from srspace.resize import imresize
@@ -373,10 +373,7 @@ def _budget(device: torch.device, limit: int | None, result: int) -> float:
         return available_memory(device) / 2
     budget = limit - used_memory(device) - (result if device.type == "cpu" else 0) - _WORKSPACE
     if budget < _SMALLEST_TILE_BYTES:
-        raise ResourceError(
-            f"a memory limit of {limit / 2**30:.2g} GiB is too small for this picture: "
-            f"{(limit - budget + _SMALLEST_TILE_BYTES) / 2**30:.2g} GiB are needed."
-        )
+        raise MemoryLimitError(limit, int(limit - budget + _SMALLEST_TILE_BYTES))
     return min(_FILLED * budget, available_memory(device))
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from srspace import collapse
+from srspace import collapse, modes
 from srspace.checkpoints import load_flow, load_fusion
-from srspace.config import DEFAULT_WEIGHTS, MODES, SamplingConfig
+from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
 from srspace.devices import pick_device, pick_precision
-from srspace.errors import ResourceError, UsageError, WeightsError
+from srspace.errors import DeviceMemoryError, WeightsError
 from srspace.hub import choose_fusion, resolve_weights
 from srspace.images import Picture, fill_transparent
 from srspace.models import Fusion, PreparedSRFlow, SRFlow, prepared
@@ -95,12 +95,12 @@ class Upscaler:
             WeightsError: weights are missing, cannot be fetched or fail their checksum.
             CheckpointError: weights are damaged or of the wrong kind.
         """
-        modes = tuple(modes)
-        for mode in modes:
+        wanted = tuple(modes)
+        for mode in wanted:
             _check_mode(mode)
         pick_precision(precision, pick_device(device))
         model = load_flow(resolve_weights(weights))
-        chosen = {m: choose_fusion(weights, m, fusion) for m in modes if m.startswith("fusion")}
+        chosen = {m: choose_fusion(weights, m, fusion) for m in wanted if m.startswith("fusion")}
         networks = {m: load_fusion(resolve_weights(name)) for m, name in chosen.items()}
         return cls(model, networks, device=device, precision=precision)
 
@@ -134,7 +134,7 @@ class Upscaler:
 
         Args:
             picture: the input.
-            mode: one of :data:`srspace.config.MODES`.
+            mode: one of :func:`srspace.modes.every`.
             sampling: how candidates are drawn; the mode ``sample`` draws one, ``rrdb`` none.
             progress: called with the share done.
             on_candidate: called with every candidate's index and picture.
@@ -161,9 +161,7 @@ class Upscaler:
                 on_candidate=None if on_candidate is None else lambda i, x: on_candidate(i, finished(x)),
             )  # fmt: skip
         except torch.cuda.OutOfMemoryError as error:
-            raise ResourceError(
-                f"{self.device} has not enough memory for this picture; give --max-memory or a smaller --tile."
-            ) from error
+            raise DeviceMemoryError(str(self.device)) from error
         return UpscaleResult(finished(image), mode, sampling, redraws, time.perf_counter() - start)
 
     def collapse(
@@ -223,8 +221,7 @@ class Upscaler:
 
 
 def _check_mode(mode: str) -> None:
-    if mode not in MODES:
-        raise UsageError(f"the mode must be one of {', '.join(MODES)}, not {mode!r}.")
+    modes.find(mode)
 
 
 def _picture(image: Tensor, alpha: np.ndarray | None, source: Picture) -> Picture:

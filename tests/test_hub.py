@@ -22,13 +22,14 @@ DRIVER = """
 import sys
 from pathlib import Path
 import srspace.hub as hub
+from srspace.cli.failures import exit_code
 from srspace.errors import SRSpaceError
 hub.weights_root = lambda: Path(sys.argv[1])
 try:
     print(hub.resolve_weights(sys.argv[2]))
 except SRSpaceError as error:
     print(f"error: {error}")
-    sys.exit(error.exit_code)
+    sys.exit(exit_code(error))
 """
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from srspace.devices import available_memory
-from srspace.errors import CheckpointError, UsageError
+from srspace.errors import CheckpointError, MissingExtraError, UsageError
 from srspace.metrics._torchvision import ensure_torchvision
 from srspace.tiles import MARGIN, plan_tiles
 
@@ -38,7 +38,7 @@ class ExternalModel:
         try:
             import spandrel
         except ImportError as error:
-            raise UsageError("--compare needs spandrel: pip install 'srspace[compare]'.") from error
+            raise MissingExtraError("comparing with other models", "spandrel", "compare") from error
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

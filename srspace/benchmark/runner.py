@@ -139,7 +139,7 @@ class Benchmark:
                     known[record.key] = known[record.key].merged(record) if record.key in known else record
                     self.records.append(record)
             except torch.OutOfMemoryError:
-                failures[pair.name] = f"{pair.name} does not fit into the device's memory; use a smaller --tile."
+                failures[pair.name] = f"{pair.name} does not fit into the device's memory."
             except SRSpaceError as error:
                 failures[pair.name] = str(error)
         found = [

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srspace.cli.default_group import DefaultGroup
+from srspace.cli.failures import EXIT_FAILED, EXIT_OK
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
-from srspace.errors import EXIT_FAILED, EXIT_OK, UsageError
+from srspace.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from srspace.cli.failures import EXIT_OK
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig, parse_memory
-from srspace.errors import EXIT_OK, UsageError
+from srspace.errors import UsageError
 
 if TYPE_CHECKING:
     from srspace.models import SRFlow

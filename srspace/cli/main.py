@@ -11,10 +11,16 @@ import typer
 
 from srspace import __version__
 from srspace.cli import bench, bench_speed, data, output, train, upscale, weights
-from srspace.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, SRSpaceError
-
-EXIT_INTERRUPTED = 130
-EXIT_UNEXPECTED = 70
+from srspace.cli.failures import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_UNEXPECTED,
+    EXIT_USAGE,
+    exit_code,
+    in_words,
+)
+from srspace.errors import SRSpaceError
 
 app = typer.Typer(
     name="srspace",
@@ -65,8 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else EXIT_OK
     except SRSpaceError as error:
-        output.complain(str(error))
-        return error.exit_code
+        output.complain(in_words(error))
+        return exit_code(error)
     except click.exceptions.Exit as error:
         return error.exit_code
     except (click.Abort, typer.Abort, KeyboardInterrupt):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from srspace.cli.batch import STDIO, Job
+from srspace.cli.failures import in_words
 from srspace.cli.output import show_traceback, stdin_bytes, unexpected, write_stdout
 from srspace.config import SamplingConfig
 from srspace.errors import OutputError, SRSpaceError
@@ -76,7 +77,7 @@ class Run:
             return record | {"status": "done"} | _describe(self._upscale(job, share))
         except SRSpaceError as error:
             show_traceback()
-            return record | {"error": str(error)}
+            return record | {"error": in_words(error)}
         except Exception as error:  # one picture must not end the run of many
             show_traceback()
             return record | {"error": f"{job.name}: {unexpected(error)}"}

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from srspace.cli.failures import EXIT_FAILED, EXIT_OK
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig, parse_memory
-from srspace.errors import EXIT_FAILED, EXIT_OK, UsageError
+from srspace.errors import UsageError
 
 
 def upscale(
@@ -95,10 +96,9 @@ def upscale(
 
 
 def _check_mode(mode: str, fusion: str | None, save_samples: Path | None) -> None:
-    from srspace.config import MODES
+    from srspace import modes
 
-    if mode not in MODES:
-        raise UsageError(f"the mode must be one of {', '.join(MODES)}, not {mode!r}.")
+    modes.find(mode)
     if fusion is not None and not mode.startswith("fusion"):
         raise UsageError(f"--fusion goes with the fusion modes, not with {mode}.")
     if save_samples is not None and mode == "rrdb":

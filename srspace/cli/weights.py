@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from srspace.cli.failures import EXIT_WEIGHTS
 from srspace.cli.output import message, print_json
-from srspace.errors import EXIT_WEIGHTS, UsageError
+from srspace.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, check, convert, average and publish weights.")
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]

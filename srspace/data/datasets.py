@@ -147,7 +147,7 @@ def open_dataset(
     if spec.lower() not in load_catalog():
         raise DataError(f"{spec} is neither a folder nor a data set of the catalogue ({', '.join(load_catalog())}).")
     if lr_folder is not None:
-        raise DataError("--lr goes with a folder of HR images, not with a data set of the catalogue.")
+        raise DataError("a folder of LR images goes with a folder of HR images, not with a data set of the catalogue.")
     entry = find_entry(spec)
     root = root or data_root()
     pairs = []

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from srspace.data.patches import SUFFIXES, read_rgb
-from srspace.errors import DataError
+from srspace.errors import DataError, SeveralLrFoldersError
 from srspace.resize import imresize
 
 _HR_FOLDER = re.compile(r"(^|[_-])(hr|gt)([_-]?mod\d+)?$|^(original|gtmod\d+)$", re.IGNORECASE)
@@ -160,6 +160,5 @@ def _lr_folder(folder: Path, scale: int) -> Path | None:
         if not factors or factors == {scale}:
             found.append(path)
     if len(found) > 1:
-        names = ", ".join(str(p.relative_to(folder)) for p in found)
-        raise DataError(f"{folder} holds several folders of LR images ({names}); choose one with --lr.")
+        raise SeveralLrFoldersError(folder, found)
     return found[0] if found else None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from srspace.benchmark.results import Results
 from srspace.benchmark.rows import Row, parse_row
-from srspace.errors import UsageError
+from srspace.errors import MissingExtraError, UsageError
 from srspace.files import write_bytes
 from srspace.metrics import METRICS
 from srspace.report.labels import place_labels
@@ -61,7 +61,7 @@ def check_plot_path(path: Path) -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise UsageError("--plot needs matplotlib: pip install 'srspace[plot]'.") from error
+        raise MissingExtraError("a plot", "matplotlib", "plot") from error
 
 
 def save_plot(results: Results, path: Path, *, distortion: str = "psnr", perception: str | None = None) -> None:

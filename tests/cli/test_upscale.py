@@ -405,13 +405,13 @@ def test_fusion_networks_of_other_flows_are_not_taken_unasked(tmp_path: Path, ti
 def test_a_copy_of_catalogued_weights_is_known_by_its_checksum(tmp_path: Path):
     import shutil
 
-    from srspace.errors import WeightsError
+    from srspace.errors import NoFusionError
     from srspace.hub import find_fusion, weights_root
 
     shutil.copytree(weights_root() / "srflow-da-x4-lite", tmp_path / "copy")
     assert find_fusion(str(tmp_path / "copy"), "fusion-l1").name == "fusion-l1-x4-lite"
     (tmp_path / "copy" / "config.json").write_text("{}")
-    with pytest.raises(WeightsError, match="--fusion"):
+    with pytest.raises(NoFusionError):
         find_fusion(str(tmp_path / "copy"), "fusion-l1")
 
 

@@ -20,7 +20,7 @@ from srspace.cli.main import main
 from srspace.data import datasets
 from srspace.data.datasets import find_pairs, load_catalog, locate, open_dataset, prepare, pull
 from srspace.data.download import Archive, fetch, unpack
-from srspace.errors import DataError
+from srspace.errors import DataError, SeveralLrFoldersError
 from srspace.metrics import psnr
 from srspace.resize import imresize
 
@@ -79,7 +79,7 @@ def test_what_does_not_fit_is_said_in_one_sentence(tmp_path: Path):
     with pytest.raises(DataError, match="2 LR images"):
         find_pairs(tmp_path, scale=4)
     picture(tmp_path / "LR_unknown" / "a.png")
-    with pytest.raises(DataError, match="choose one with --lr"):
+    with pytest.raises(SeveralLrFoldersError):
         find_pairs(tmp_path, scale=4)
     picture(tmp_path / "other_HR" / "a.png")
     with pytest.raises(DataError, match="2 folders of HR images"):

@@ -1,0 +1,54 @@
+"""What the command line makes of an error: its exit code, and which of its options would help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from srspace.errors import (
+    CheckpointError,
+    DeviceMemoryError,
+    MemoryLimitError,
+    NoFusionError,
+    NotAFileError,
+    PictureSizeError,
+    SeveralLrFoldersError,
+    SRSpaceError,
+    StackSizeError,
+    UsageError,
+    WeightsError,
+)
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_WEIGHTS = 3
+EXIT_UNEXPECTED = 70
+EXIT_INTERRUPTED = 130
+
+_EXIT_CODES: dict[type[SRSpaceError], int] = {
+    UsageError: EXIT_USAGE,
+    CheckpointError: EXIT_WEIGHTS,
+    WeightsError: EXIT_WEIGHTS,
+}
+
+_ADVICE: dict[type[SRSpaceError], Callable[[Any], str]] = {
+    StackSizeError: lambda e: f"Use -n {e.size} or a multiple of it.",
+    NotAFileError: lambda e: "To write to a pipe, use -o -.",
+    PictureSizeError: lambda e: "Use --format png or tiff.",
+    DeviceMemoryError: lambda e: "Give --max-memory or a smaller --tile.",
+    MemoryLimitError: lambda e: "Raise --max-memory.",
+    SeveralLrFoldersError: lambda e: "Choose one with --lr.",
+    NoFusionError: lambda e: f"Name one with --fusion{f', such as {e.others[0]}' if e.others else ''}.",
+}
+
+
+def exit_code(error: SRSpaceError) -> int:
+    """The exit code of a command that ends in ``error``."""
+    return next((code for kind, code in _EXIT_CODES.items() if isinstance(error, kind)), EXIT_FAILED)
+
+
+def in_words(error: SRSpaceError) -> str:
+    """The error's message and, where an option would help, a sentence that names it."""
+    advice = next((f" {words(error)}" for kind, words in _ADVICE.items() if isinstance(error, kind)), "")
+    return str(error) + advice

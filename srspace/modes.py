@@ -1,0 +1,233 @@
+"""Modes: the ways to make one picture of an image's candidates. The one place that knows their names.
+
+A mode is a description. What does its work, a sink, is named by an import path and loaded on first use, so that
+listing modes loads no torch. A package of your own adds a mode in one file: describe it, and either call
+:func:`register` or declare an entry point in the group ``srspace.modes``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol
+
+from srspace.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+ENTRY_POINTS = "srspace.modes"
+
+
+class TileInputs(Protocol):
+    """What is known of a tile beside its candidates; each property is computed on first use.
+
+    Attributes:
+        scale: the upscaling factor.
+        lr: ``(3, h, w)`` float32 in [0, 1], margins included, on the device.
+        features: the encoder's features after its trunk, ``(nf, h, w)`` float32.
+        regression: the encoder's own super-resolution, ``(3, scale * h, scale * w)`` float32 in [0, 1].
+    """
+
+    scale: int
+    lr: Tensor
+
+    @property
+    def features(self) -> Tensor: ...
+
+    @property
+    def regression(self) -> Tensor: ...
+
+
+class Sink(Protocol):
+    """What takes the candidates of one tile and makes one picture of them."""
+
+    def add(self, indices: Sequence[int], images: Tensor) -> None:
+        """Take candidates.
+
+        Args:
+            indices: which ones, in order.
+            images: ``(n, 3, H, W)`` float32 in [0, 1] on the device; all zero where a replacement is to follow.
+        """
+
+    def result(self) -> Tensor:
+        """``(3, H, W)`` float32 in [0, 1], once every candidate is there."""
+
+
+SinkMaker = Callable[[TileInputs], Sink]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that a mode can be adjusted by.
+
+    Attributes:
+        name: as in Python and, with two dashes, on the command line.
+        default: value where the user gives none.
+        low: smallest value.
+        high: largest value.
+        help: one line.
+    """
+
+    name: str
+    default: float
+    low: float
+    high: float
+    help: str
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A way to collapse candidates.
+
+    Attributes:
+        name: what users type.
+        help: one line: what it does and what for.
+        maker: ``"package.module:function"``, called with the number of candidates, the :class:`TileInputs`, the
+            network (None without one) and the parameters; returns a :class:`Sink`.
+        samples: candidates drawn where the user says nothing; 0 for a mode that draws none.
+        fixed: whether that number cannot be changed.
+        network: the kind of fusion network that it needs, as the weight catalogue's ``mode`` names it; or None.
+        stacked: whether its sink keeps all candidates of a tile, for planning memory.
+        parameters: numbers that it can be adjusted by.
+    """
+
+    name: str
+    help: str
+    maker: str
+    samples: int = 10
+    fixed: bool = False
+    network: str | None = None
+    stacked: bool = False
+    parameters: tuple[Parameter, ...] = ()
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws candidates at all."""
+        return self.samples > 0 or not self.fixed
+
+    def count(self, wanted: int | None) -> int:
+        """How many candidates it draws when the user wants so many (None: says nothing)."""
+        return self.samples if wanted is None or self.fixed else wanted
+
+    def settings(self, given: Mapping[str, float]) -> dict[str, float]:
+        """All its parameters: those given, and the defaults of the others.
+
+        Raises:
+            UsageError: one is unknown or out of range.
+        """
+        known = {p.name: p for p in self.parameters}
+        for name, value in given.items():
+            if name not in known:
+                raise UsageError(f"the mode {self.name} has no {name}.")
+            if not known[name].low <= value <= known[name].high:
+                low, high = known[name].low, known[name].high
+                raise UsageError(f"the {name} must lie between {low:g} and {high:g}, not {value:g}.")
+        return {p.name: given.get(p.name, p.default) for p in self.parameters}
+
+    def sink(self, count: int, network: nn.Module | None = None, **parameters: float) -> SinkMaker:
+        """What makes a fresh sink for each tile.
+
+        Args:
+            count: N, as :meth:`count` gives it.
+            network: the fusion network, prepared for inference, on its device.
+            **parameters: see :attr:`parameters`.
+
+        Raises:
+            UsageError: a parameter is unknown or out of range.
+        """
+        make, settings = _load(self.maker), self.settings(parameters)
+        return lambda inputs: make(count, inputs, network, **settings)
+
+
+_BUILT_IN = (
+    Mode(
+        "mean",
+        "average of the candidates: fidelity, for text, digits and measurement",
+        "srspace.collapse.mean:make",
+    ),
+    Mode(
+        "median",
+        "pixelwise median of the candidates: as the mean, less swayed by outliers",
+        "srspace.collapse.median:make",
+        stacked=True,
+    ),
+    Mode(
+        "fusion-l1",
+        "a network trained with L1 merges the candidates: fidelity",
+        "srspace.collapse.fusion:make",
+        network="fusion-l1",
+        stacked=True,
+    ),
+    Mode(
+        "fusion-lpips",
+        "a network trained with LPIPS merges the candidates: natural looks",
+        "srspace.collapse.fusion:make",
+        network="fusion-lpips",
+        stacked=True,
+    ),
+    Mode(
+        "sample",
+        "one candidate, sharp and with random artifacts: looking at the SR space itself",
+        "srspace.collapse.mean:make",
+        samples=1,
+        fixed=True,
+    ),
+    Mode(
+        "rrdb",
+        "the encoder's own super-resolution, no sampling: speed",
+        "srspace.collapse.regression:make",
+        samples=0,
+        fixed=True,
+    ),
+)
+DEFAULT = "mean"
+"""The mode used where the user names none."""
+
+_registered: dict[str, Mode] = {}
+
+
+def register(mode: Mode) -> Mode:
+    """Make a mode known under its name; a later one of the same name takes its place."""
+    _registered[mode.name] = mode
+    return mode
+
+
+def every() -> dict[str, Mode]:
+    """All modes by name: the built-in ones, those of installed packages, and those registered by hand."""
+    return {mode.name: mode for mode in (*_BUILT_IN, *_installed(), *_registered.values())}
+
+
+def find(mode: str | Mode) -> Mode:
+    """The mode of that name (or the mode itself).
+
+    Raises:
+        UsageError: there is none.
+    """
+    if isinstance(mode, Mode):
+        return mode
+    known = every()
+    if mode not in known:
+        near = difflib.get_close_matches(mode, known, 1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UsageError(f"the mode must be one of {', '.join(known)}, not {mode!r}{hint}.")
+    return known[mode]
+
+
+@cache
+def _installed() -> tuple[Mode, ...]:
+    return tuple(_modes(entry.load() for entry in entry_points(group=ENTRY_POINTS)))
+
+
+def _modes(loaded: Iterator[Any]) -> Iterator[Mode]:
+    for found in loaded:
+        yield from (found,) if isinstance(found, Mode) else found
+
+
+def _load(path: str) -> Callable[..., Sink]:
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)  # type: ignore[no-any-return]
