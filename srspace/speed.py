@@ -17,7 +17,7 @@ from torch import Tensor
 from srspace.collapse import MeanSink
 from srspace.config import FlowConfig, RRDBConfig, SamplingConfig
 from srspace.devices import peak_memory
-from srspace.latents import draw_latents
+from srspace.sampling.latents import draw_latents
 from srspace.models import PreparedSRFlow, SRFlow
 from srspace.sampling import Sampler
 

@@ -19,10 +19,10 @@ from torch import Tensor
 from srspace.config import SMALLEST_TILE, SamplingConfig
 from srspace.devices import available_memory, memory_cap, used_memory
 from srspace.errors import MemoryLimitError
-from srspace.latents import Draw, Latents, PendingLatents, draw_latents
+from srspace.sampling.latents import Draw, Latents, PendingLatents, draw_latents
 from srspace.models import PreparedSRFlow, SRFlow
 from srspace.resize import imresize
-from srspace.tiles import MARGIN, Tile, plan_tiles
+from srspace.sampling.tiles import MARGIN, Tile, plan_tiles
 
 __all__ = [
     "Candidate", "Redraw", "Sampler", "Sink", "draw_latents", "plan_tiles", "repaired", "sample",
