@@ -159,19 +159,30 @@ class SamplingConfig(_Config):
 
 @dataclass(frozen=True)
 class TrainConfig(_Config):
-    """Settings shared by all three trainings; the values are the paper's where it gives them.
+    """Settings that all trainings share; the values are the paper's where it gives them.
 
     Attributes:
+        iterations: updates of the weights.
+        batch_size: patches in a batch; each process of a group and each accumulated batch has as many.
+        accumulate: batches whose gradients are averaged for one update.
         patch: side of an HR patch, in pixels.
-        noise: standard deviation of the Gaussian noise added to HR patches, on the 0..255 scale (flow only).
-        schedule: ``"cosine"``, ``"steps"`` (halved at 50, 75, 90 and 95 % of the iterations) or ``"constant"``.
-        ema: decay of the exponential moving average of the weights that is saved and validated.
-        time_limit: stop cleanly after so many seconds and save (None: run all iterations); the schedule follows
+        learning_rate: Adam's step size where the schedule starts.
+        betas: decay of Adam's averages of the gradient and of its square, in [0, 1).
+        schedule: cosine (to zero), steps (halved at 50, 75, 90 and 95 %) or constant.
+        warmup: iterations over which the learning rate rises to its first value.
+        clip_norm: largest norm of the gradient; longer ones are shortened to it.
+        ema: decay of the moving average of the weights, per iteration; the average is what is saved and validated.
+        seed: of patches, noise and fresh weights; any whole number from 0.
+        log_every: iterations from one log record to the next.
+        validate_every: iterations from one validation to the next.
+        save_every: iterations from one saved state to the next.
+        time_limit: stop cleanly after so many seconds and save (None: run all iterations). The schedule follows
             whichever of iterations and time is further on.
     """
 
     iterations: int = 10_000
     batch_size: int = 16
+    accumulate: int = 1
     patch: int = 160
     learning_rate: float = 2e-4
     betas: tuple[float, float] = (0.9, 0.99)
@@ -179,7 +190,6 @@ class TrainConfig(_Config):
     warmup: int = 200
     clip_norm: float = 5.0
     ema: float = 0.999
-    noise: float = 4 / math.sqrt(3)
     seed: int = 0
     log_every: int = 100
     validate_every: int = 1000
@@ -187,14 +197,18 @@ class TrainConfig(_Config):
     time_limit: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.iterations, self.batch_size, self.patch, self.log_every, self.validate_every, self.save_every) < 1:
-            raise UsageError("iterations, batch size, patch and the three intervals must be positive.")
+        if min(self.iterations, self.batch_size, self.accumulate, self.patch) < 1:
+            raise UsageError("iterations, batch size, accumulated batches and patch must be positive.")
+        if min(self.log_every, self.validate_every, self.save_every) < 1 or min(self.warmup, self.seed) < 0:
+            raise UsageError("the intervals must be positive, warm-up and seed must not be negative.")
         if self.schedule not in ("cosine", "steps", "constant"):
-            raise UsageError(f"the schedule must be 'cosine', 'steps' or 'constant', not {self.schedule!r}.")
-        if not 0 <= self.ema < 1:
-            raise UsageError(f"the EMA decay must lie in [0, 1), not {self.ema}.")
-        if self.learning_rate <= 0 or self.noise < 0 or self.clip_norm <= 0:
-            raise UsageError("the learning rate and the clipping norm must be positive, the noise not negative.")
+            raise UsageError(f"the schedule must be cosine, steps or constant, not {self.schedule!r}.")
+        if not 0 <= self.ema < 1 or not all(0 <= beta < 1 for beta in self.betas):
+            raise UsageError("the decay of a moving average must lie between 0 and 1.")
+        if min(self.learning_rate, self.clip_norm) <= 0:
+            raise UsageError("the learning rate and the clipping norm must be positive.")
+        if self.time_limit is not None and self.time_limit <= 0:
+            raise UsageError("the time limit must be positive.")
 
 
 def parse_memory(text: str) -> int:

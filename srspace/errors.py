@@ -124,6 +124,10 @@ class SeveralLrFoldersError(DataError):
         self.folders = folders
 
 
+class TrainingError(SRSpaceError):
+    """A training cannot go on: its losses are not finite any more."""
+
+
 class CheckpointError(SRSpaceError):
     """A model file is damaged, of an unknown layout, or of the wrong kind."""
 
