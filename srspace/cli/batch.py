@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from srspace.errors import UsageError
-from srspace.images import FORMATS, format_of, is_picture_path, read_provenance
+from srspace.images import FORMATS, format_of, is_picture_path, read_header, writable
 from srspace.provenance import source_key
 
 STDIO = "-"
@@ -69,19 +69,6 @@ class Plan:
 
     jobs: list[Job]
     skipped: list[tuple[Path, str]] = field(default_factory=list)
-
-
-def format_named(name: str) -> str:
-    """The format called ``name``; endings such as ``jpg`` and ``tif`` will do.
-
-    Raises:
-        UsageError: there is none.
-    """
-    wanted = name.lower()
-    for format, rules in FORMATS.items():
-        if wanted == format or f".{wanted}" in rules.suffixes:
-            return format
-    raise UsageError(f"the format must be one of {', '.join(FORMATS)}, not {name!r}.")
 
 
 def find_inputs(inputs: list[str], *, recursive: bool) -> list[Found]:
@@ -205,7 +192,7 @@ def _targets(found: list[Found], output: str | None, suffix: str, format: str | 
 
 
 def _check_format(path: Path, format: str | None) -> None:
-    known = {s: name for name, rules in FORMATS.items() for s in rules.suffixes}.get(path.suffix.lower())
+    known = {s: name for name in writable() for s in FORMATS[name].suffixes}.get(path.suffix.lower())
     if format is not None and known not in (None, format):
         raise UsageError(f"{path} is named as {known}, but --format says {format}.")
 
@@ -213,7 +200,7 @@ def _check_format(path: Path, format: str | None) -> None:
 def _name(path: Path, suffix: str, format: str | None) -> str:
     if format is not None:
         return path.stem + suffix + FORMATS[format].suffixes[0]
-    writable = any(path.suffix.lower() in f.suffixes for f in FORMATS.values())
+    writable = any(path.suffix.lower() in f.suffixes for f in FORMATS.values() if f.writing)
     return path.stem + suffix + (path.suffix if writable else ".png")
 
 
@@ -224,7 +211,8 @@ def _earlier_results(found: list[Found], output: str | None, save_samples: Path 
     written = [_real(Path(p)) for p in (output, save_samples) if p is not None]
     skipped = []
     for f in found:
-        mark = read_provenance(f.path) if f.path is not None and f.problem is None else None
+        header = read_header(f.path) if f.path is not None and f.problem is None else None
+        mark = header.provenance if header is not None else None
         if mark is None or f.path is None:
             continue
         source = by_key.get(mark.source)

@@ -20,9 +20,8 @@ from srspace.images import (
     encode_picture,
     format_of,
     read_bytes,
+    read_header,
     read_picture,
-    read_provenance,
-    read_size,
     write_picture,
 )
 from srspace.provenance import Provenance, source_key
@@ -128,7 +127,9 @@ class Run:
         """Candidates of an interrupted run may be written again; anything else at their place is kept."""
         for index in range(self.sampling.samples):
             path = job.sample_path(index)
-            if path.exists() and not self.overwrite and read_provenance(path) != _of_candidate(mark, index):
+            header = read_header(path)
+            ours = header is not None and header.provenance == _of_candidate(mark, index)
+            if path.exists() and not self.overwrite and not ours:
                 raise OutputError(f"{path} exists; give --save-samples another folder, or --overwrite.")
         check_writable(job.sample_path(0))
         remove_leftovers(job.sample_path(0).parent)
@@ -152,5 +153,5 @@ def _describe(result: UpscaleResult) -> dict[str, Any]:
 
 
 def _size(path: Path | None) -> dict[str, Any]:
-    size = None if path is None else read_size(path)
-    return {} if size is None else {"width": size[0], "height": size[1]}
+    header = None if path is None else read_header(path)
+    return {} if header is None else {"width": header.width, "height": header.height}

@@ -52,9 +52,10 @@ def upscale(
     Existing results are kept unless --overwrite, and earlier results found among the inputs are not upscaled again.
     JSON goes to stdout, or to stderr when the picture does.
     """
-    from srspace.cli.batch import find_inputs, format_named, plan
+    from srspace.cli.batch import find_inputs, plan
     from srspace.cli.output import message, progress_bar
     from srspace.hub import choose_fusion, weights_scale
+    from srspace.images import format_named
 
     limit = None if max_memory is None else parse_memory(max_memory)
     sampling = SamplingConfig(temperature=tau, samples=samples, seed=seed, tile=tile, max_memory=limit)

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from srspace.data.patches import SUFFIXES, read_rgb
-from srspace.errors import DataError, SeveralLrFoldersError
+from srspace.errors import DataError, ImageError, SeveralLrFoldersError
+from srspace.images import is_picture_path, read_rgb8
 from srspace.resize import imresize
 
 _HR_FOLDER = re.compile(r"(^|[_-])(hr|gt)([_-]?mod\d+)?$|^(original|gtmod\d+)$", re.IGNORECASE)
@@ -45,14 +45,14 @@ class Pair:
         Raises:
             DataError: a file cannot be read, or the sizes do not fit.
         """
-        hr = torch.from_numpy(read_rgb(self.hr).copy()).permute(2, 0, 1)
+        hr = _read(self.hr)
         if self.lr is None:
             height, width = (side - side % scale for side in hr.shape[1:])
             if min(height, width) == 0:
                 raise DataError(f"{self.hr} is smaller than {scale}x{scale} pixels.")
             hr = hr[:, :height, :width].contiguous()
             return hr, imresize(hr, 1 / scale)
-        lr = torch.from_numpy(read_rgb(self.lr).copy()).permute(2, 0, 1)
+        lr = _read(self.lr)
         height, width = lr.shape[1] * scale, lr.shape[2] * scale
         if not (0 <= hr.shape[1] - height < scale and 0 <= hr.shape[2] - width < scale):
             raise DataError(
@@ -116,6 +116,13 @@ def match(hr: list[Path], lr: list[Path], scale: int) -> list[Pair]:
     return pairs
 
 
+def _read(path: Path) -> Tensor:
+    try:
+        return torch.from_numpy(read_rgb8(path)).permute(2, 0, 1)
+    except ImageError as error:
+        raise DataError(str(error)) from error
+
+
 def _hr_name(path: Path) -> str:
     return _HR_SUFFIX.sub("", path.stem)
 
@@ -130,9 +137,7 @@ def _lr_names(stem: str, scale: int) -> set[str]:
 
 
 def _pictures(folder: Path, *, required: bool = True) -> list[Path]:
-    paths = sorted(
-        p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
-    )
+    paths = sorted(p for p in folder.iterdir() if p.is_file() and is_picture_path(p))
     if required and not paths:
         raise DataError(f"{folder} holds no pictures.")
     return paths

@@ -107,6 +107,17 @@ def test_loading_cuts_hr_to_the_lr_file_or_refuses_it(tmp_path: Path):
         find_pairs(tmp_path, scale=4)[0].load(4)
 
 
+def test_loading_reads_as_the_upscaler_does(tmp_path: Path):
+    samples = np.random.default_rng(0).integers(0, 65536, (16, 24), np.uint16)
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    Image.fromarray(samples).save(tmp_path / "deep.png")
+    Image.fromarray((samples >> 8).astype(np.uint8)).save(tmp_path / "turned.jpg", exif=exif)
+    deep, turned = (pair.load(4)[0] for pair in find_pairs(tmp_path, scale=4))
+    assert deep.shape == (3, 16, 24) and turned.shape == (3, 24, 16)
+    assert np.abs(deep[0].numpy() - samples / 257).max() <= 0.5, "16 bits are rounded, not cut off at 255"
+
+
 def test_set5_of_the_shared_folder(shared: Path):
     dataset = open_dataset(str(shared / "data" / "benchmarks" / "Set5"))
     assert len(dataset.pairs) == 5 and not dataset.made_lr

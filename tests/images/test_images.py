@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,16 @@ from PIL import Image
 
 from srspace.errors import ImageError, OutputError, UsageError
 from srspace.images import (
-    FORMATS,
+    Header,
     Picture,
     encode_picture,
+    format_named,
+    format_of,
+    is_picture_path,
+    read_header,
     read_picture,
-    read_provenance,
-    read_size,
+    read_rgb8,
+    writable,
     write_picture,
 )
 from srspace.provenance import Provenance, source_key
@@ -122,7 +128,7 @@ def test_every_orientation_is_applied_once(format: str):
         assert ("L" if x < again.width / 2 else "R") + ("T" if y < again.height / 2 else "B") == corner
 
 
-@pytest.mark.parametrize("format", sorted(FORMATS))
+@pytest.mark.parametrize("format", sorted(writable()))
 @pytest.mark.parametrize("bit_depth", [8, 16])
 @pytest.mark.parametrize("grey", [False, True])
 @pytest.mark.parametrize("transparent", [False, True])
@@ -134,10 +140,9 @@ def test_results_carry_their_mark(tmp_path: Path, format: str, bit_depth: int, g
     )
     path = tmp_path / "picture"
     write_picture(picture, path, format, provenance=mark)
-    assert read_provenance(path) == mark
-    assert read_size(path) == (8, 6)
+    assert read_header(path) == Header(8, 6, mark)
     write_picture(picture, path, format)
-    assert read_provenance(path) is None
+    assert read_header(path) == Header(8, 6)
 
 
 def test_a_mark_gives_no_name_away():
@@ -147,8 +152,7 @@ def test_a_mark_gives_no_name_away():
 
 def test_files_that_are_no_pictures_carry_no_mark(tmp_path: Path):
     (tmp_path / "a.png").write_bytes(b"hello")
-    assert read_provenance(tmp_path / "a.png") is None and read_size(tmp_path / "a.png") is None
-    assert read_provenance(tmp_path / "missing.tif") is None
+    assert read_header(tmp_path / "a.png") is None and read_header(tmp_path / "missing.tif") is None
 
 
 def test_animations_give_their_first_frame():
@@ -252,3 +256,62 @@ def test_writing_is_all_or_nothing(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
         write_picture(picture, tmp_path / "file" / "a.png")
+
+
+def test_8_bit_rgb_keeps_bytes_rounds_deeper_samples_and_turns_the_right_way_up(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    samples = rng.integers(0, 256, (6, 8, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(samples).save(tmp_path / "turned.png", exif=exif)
+    assert np.array_equal(read_rgb8(tmp_path / "turned.png"), np.rot90(samples, -1))
+    every = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
+    for data in (
+        deep(every, "grey16").write_to_buffer(".png", bitdepth=16),
+        deep(every, "grey16").write_to_buffer(".tif"),
+    ):
+        rounded = read_rgb8(data)
+        assert rounded.dtype == np.uint8 and rounded.flags.writeable
+        assert np.array_equal(rounded, np.repeat((every.astype(int) * 510 + 65535) // 131070, 3, axis=2))
+    grey = rng.integers(0, 256, (6, 8), np.uint8)
+    assert np.array_equal(read_rgb8(encoded(Image.fromarray(grey))), np.repeat(grey[..., None], 3, axis=2))
+    with pytest.raises(ImageError, match=r"^it is not a picture"):
+        read_rgb8(b"hello", name="it")
+
+
+def test_8_bit_rgb_shows_transparent_parts_on_white():
+    hidden = np.dstack((np.zeros((2, 2, 3), np.uint8), np.array([[0, 255], [128, 64]], np.uint8)))
+    assert read_rgb8(encoded(Image.fromarray(hidden)))[..., 0].tolist() == [[255, 0], [127, 191]]
+
+
+def test_warnings_are_back_after_decoding_in_several_threads():
+    data = encoded(Image.new("RGB", (64, 64)).convert("P"), transparency=bytes([128] * 256))
+    before = list(warnings.filters)
+    with warnings.catch_warnings(record=True) as seen, ThreadPoolExecutor(4) as executor:
+        warnings.simplefilter("always")
+        list(executor.map(lambda _: read_picture(data), range(64)))
+        warnings.warn("still heard", stacklevel=1)
+    assert [str(w.message) for w in seen] == ["still heard"] and warnings.filters == before
+
+
+@pytest.mark.parametrize("format", ["JPEG", "WEBP", "TIFF", "PNG"])
+def test_headers_tell_the_size_the_right_way_up(tmp_path: Path, format: str):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "a").write_bytes(encoded(Image.new("RGB", (8, 6)), format, exif=exif))
+    assert read_header(tmp_path / "a") == Header(6, 8)
+    image = deep(np.zeros((6, 8, 2), np.uint16), "grey16")  # a kind that Pillow does not know
+    image.set_type(pyvips.GValue.gint_type, "orientation", 8)
+    image.write_to_file(str(tmp_path / "b.tif"))
+    assert read_header(tmp_path / "b.tif") == Header(6, 8)
+
+
+def test_formats_are_found_by_name_and_by_suffix():
+    assert [format_named(name) for name in ("PNG", "jpg", "tif", "avif")] == ["png", "jpeg", "tiff", "avif"]
+    assert format_of(Path("x/A.JPEG")) == "jpeg"
+    for name in ("bmp", "gif", "xyz", ""):
+        with pytest.raises(UsageError, match="must be one of png, tiff, webp, jpeg, avif"):
+            format_named(name)
+    with pytest.raises(UsageError, match="names no format"):
+        format_of(Path("a.bmp"))
+    assert is_picture_path(Path("a.BMP")) and not is_picture_path(Path(".a.png")) and not is_picture_path(Path("a.txt"))
