@@ -42,6 +42,10 @@ class RRDBConfig(_Config):
     """Sizes of the RRDB encoder.
 
     Attributes:
+        scale: upscaling factor: 2, 4 or 8.
+        nf: channels between the blocks of the trunk.
+        gc: channels that each convolution inside a block adds.
+        nb: residual-in-residual dense blocks in the trunk.
         skip: ``"trunk"`` adds the trunk's own output around ``trunk_conv`` (SRFlow's encoder);
             ``"first"`` adds ``conv_first``'s output (the original ESRGAN).
     """
@@ -63,9 +67,14 @@ class RRDBConfig(_Config):
 
 @dataclass(frozen=True)
 class FlowConfig(_Config):
-    """Sizes of the conditional flow (SRFlow-DA).
+    """Sizes of the conditional flow: SRFlow-DA (Jo et al., 2021).
 
     Attributes:
+        scale: upscaling factor, 2 to the power of the levels.
+        levels: L, how often the flow halves the sides.
+        steps: K, conditional steps of each level.
+        hidden_channels: width of the couplings' subnets.
+        hidden_layers: 3x3 convolutions between the first and the last one of a subnet.
         stack_blocks: 0-based trunk blocks whose outputs condition every coupling.
         coupling_free_steps: steps of actnorm and 1x1 convolution that open each level.
         affine_eps: added to each coupling's sigmoid scale, so that its inverse stays bounded.
@@ -168,16 +177,16 @@ class TrainConfig(_Config):
         patch: side of an HR patch, in pixels.
         learning_rate: Adam's step size where the schedule starts.
         betas: decay of Adam's averages of the gradient and of its square, in [0, 1).
-        schedule: cosine (to zero), steps (halved at 50, 75, 90 and 95 %) or constant.
+        schedule: course of the learning rate: cosine (to zero), steps (halved at 50, 75, 90 and 95 %) or constant.
         warmup: iterations over which the learning rate rises to its first value.
         clip_norm: largest norm of the gradient; longer ones are shortened to it.
         ema: decay of the moving average of the weights, per iteration; the average is what is saved and validated.
-        seed: of patches, noise and fresh weights; any whole number from 0.
+        seed: seed of patches, noise and fresh weights; any whole number from 0.
         log_every: iterations from one log record to the next.
         validate_every: iterations from one validation to the next.
         save_every: iterations from one saved state to the next.
-        time_limit: stop cleanly after so many seconds and save (None: run all iterations). The schedule follows
-            whichever of iterations and time is further on.
+        time_limit: stop cleanly after so many seconds and save; the schedule then follows whichever of iterations and
+            time is further on.
     """
 
     iterations: int = 10_000

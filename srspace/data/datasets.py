@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from srspace.data.download import Archive, UnreachableError, fetch, unpack
+from srspace.data.folders import find_pictures
 from srspace.data.pairs import Pair, find_pairs, match
-from srspace.data.patches import find_pictures
 from srspace.errors import DataError
 
 CATALOG = Path(__file__).with_name("datasets.toml")

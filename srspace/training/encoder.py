@@ -41,7 +41,7 @@ class EncoderTask(Task):
         self,
         network: RRDBNet,
         batches: Batches,
-        config: EncoderTaskConfig = EncoderTaskConfig(),
+        config: EncoderTaskConfig,
         *,
         teacher: RRDBNet | None = None,
         held_out: Pairs | None = None,

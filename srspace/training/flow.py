@@ -50,7 +50,7 @@ class FlowTask(Task):
         self,
         model: SRFlow,
         batches: Batches,
-        config: FlowTaskConfig = FlowTaskConfig(),
+        config: FlowTaskConfig,
         *,
         critics: Sequence[Lpips] = (),
         held_out: Pairs | None = None,

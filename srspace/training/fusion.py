@@ -55,7 +55,7 @@ class FusionTask(Task):
         network: Fusion,
         drawing: CandidateDrawing,
         batch_size: int,
-        config: FusionTaskConfig = FusionTaskConfig(),
+        config: FusionTaskConfig,
         *,
         held_out: Pairs | None = None,
     ) -> None:
@@ -68,9 +68,9 @@ class FusionTask(Task):
         self.drawing, self.batch_size, self.config = drawing, batch_size, config
         self.samples = self._usual = wanted or min(config.samples, drawing.samples)
         trained = config.lpips_nets if config.loss == "lpips" else ()
-        judges = {config.judge} - {None} if held_out is not None else set()
+        judges = (config.judge,) if config.judge is not None and held_out is not None else ()
         device = next(network.parameters()).device
-        self._judges = {net: Lpips(net).to(device) for net in sorted({*trained, *judges})}  # type: ignore[type-var]
+        self._judges = {net: Lpips(net).to(device) for net in dict.fromkeys((*trained, *judges))}
         self.critics = [self._judges[net] for net in trained]
         self.held_out = None if held_out is None else self._held_out(held_out)
         self.extra = {"scale": drawing.flows[0].source.scale, "loss": config.loss}

@@ -31,6 +31,9 @@ STATE_FILE = "training.pt"
 LOG_FILE = "log.jsonl"
 BEST_FOLDER = "best"
 _CLOCK_EVERY = 20
+# What is drawn outside of batches has slots of its own.
+_PREPARATION = 2**30
+_START = 2**31
 
 
 class Loop:
@@ -59,13 +62,13 @@ class Loop:
         config: TrainConfig,
         out_dir: Path,
         *,
-        execution: Execution = Execution(),
+        execution: Execution | None = None,
         extra: Mapping[str, Any] | None = None,
         report: Callable[[dict[str, Any]], None] | None = None,
         dtype: torch.dtype = torch.float16,
     ) -> None:
         self.task, self.config, self.out_dir = task, config, out_dir
-        self.execution, self.report, self.dtype = execution, report, dtype
+        self.execution, self.dtype = execution or Execution(), dtype
         self.extra = dict(task.extra) | dict(extra or {})
         network = task.network
         if next(network.parameters()).device.type == "cuda":
@@ -75,8 +78,8 @@ class Loop:
         self.average = WeightAverage(self.optimizer.parameters, config.ema)
         self.device = self.optimizer.device
         self.progress = Progress()
-        self._loss = torch.compile(task.loss) if execution.compile else task.loss
-        self._graphs = StepGraphs(self.device, enabled=execution.graph)
+        self._loss = torch.compile(task.loss) if self.execution.compile else task.loss
+        self._graphs = StepGraphs(self.device, enabled=self.execution.graph)
         self._log = _Log(out_dir / LOG_FILE, report if rank() == 0 else None)
         self._clock = 0.0
 
@@ -102,7 +105,7 @@ class Loop:
         # A flow's 1x1 convolutions must invert exactly; TF32 keeps ten bits of them.
         with torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=False):
             self.task.network.train()
-            seed_batch(self.device, self.config.seed, self.progress.iteration, -1 % 2**32)
+            seed_batch(self.device, self.config.seed, self.progress.iteration, _START + rank())
             self.task.start(resumed=self.progress.iteration > 0)
             return self._run()
 
@@ -151,9 +154,10 @@ class Loop:
         self.average.set_iteration(iteration)
         self.optimizer.clear()
         losses = []
+        seed_batch(self.device, self.config.seed, iteration, _PREPARATION + rank())
+        kind = self.task.prepare(iteration)
         for k in range(batches):
             seed_batch(self.device, self.config.seed, iteration, rank() * batches + k)
-            kind = self.task.prepare(iteration)
             losses.append(self._graphs(("batch", kind), self._add_batch))
         self.optimizer.exchange()
         self._graphs("update", self._update)

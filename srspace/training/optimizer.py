@@ -78,7 +78,7 @@ class Optimizer:
     def update(self) -> Tensor:
         """Change the weights; returns the norm of the gradient before it was clipped."""
         self.gradient.div_(world_size() * self.batches)
-        norm = torch.linalg.vector_norm(self.gradient)
+        norm: Tensor = torch.linalg.vector_norm(self.gradient)
         self.gradient.mul_((self.clip_norm / (norm + 1e-6)).clamp(max=1.0))
         # The fused kernel leaves weights and moments alone where this is 1.
         self._bad.copy_(~torch.isfinite(norm))

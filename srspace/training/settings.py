@@ -35,9 +35,9 @@ class DataConfig:
     Attributes:
         tile: pictures are cut into tiles of this side, in pixels; smaller pictures are left out.
         reductions: also train on the pictures reduced by this factor, below 1; may be repeated.
-        reduced_share: what these give together of the photographs in a batch, in [0, 1).
+        reduced_share: share of the photographs in a batch that all reduced ones give together, in [0, 1).
         rendered: also train on so many rendered tiles (text, line art, screens, pixel art).
-        rendered_share: their share of a batch, in [0, 1).
+        rendered_share: share of a batch that rendered tiles give, in [0, 1).
         stretched_share: share of a batch from photographs of stretched contrast, in [0, 1).
         degraded_share: share of LR patches with JPEG artifacts or noise, in [0, 1).
         permuted_share: share of patches with red, green and blue in a random order, in [0, 1].
@@ -100,11 +100,11 @@ class FlowTaskConfig:
         noise: standard deviation of the Gaussian noise added to HR patches, on the 0..255 scale.
         train_encoder: train the encoder along.
         head_weight: weight of the distance of the encoder's own output while it is trained along.
-        head_loss: that distance.
+        head_loss: distance of the encoder's own output to the original.
         encoder_rate: factor on the encoder's learning rate.
         perceptual_weight: weight of the LPIPS of candidates beside the nll, for a flow that has been trained.
         mean_weight: weight of the squared error of the candidates' mean, which LPIPS alone lets go.
-        lpips_nets: backbones of LPIPS, whose distances are averaged; may be repeated.
+        lpips_nets: backbone of LPIPS; may be repeated, and the distances are averaged.
         temperatures: temperature of the candidates; may be repeated, and each patch uses one at random.
     """
 
@@ -130,7 +130,7 @@ class FlowTaskConfig:
         if self.mean_weight and not self.perceptual_weight:
             raise UsageError("a mean weight goes with a perceptual weight.")
         if self.perceptual_weight and self.start is None:
-            raise UsageError("LPIPS of candidates is for a flow that has been trained, but none is named to start from.")
+            raise UsageError("LPIPS of candidates is for a trained flow, but none is named to start from.")
 
 
 @dataclass(frozen=True)
@@ -141,10 +141,10 @@ class FusionTaskConfig:
         weights: flow whose candidates are merged; may be repeated, each drawing from the folder of pictures in the
             same place, which it was not trained on itself.
         start: fusion weights to go on from; their sizes win over the options for a fresh network.
-        kind: set (any number of candidates, in any order) or stack (the paper's: a fixed number).
-        loss: l1 (fidelity) or lpips (natural looks).
+        kind: kind of network: set (any number of candidates, in any order) or stack (the paper's: a fixed number).
+        loss: distance to the original: l1 (fidelity) or lpips (natural looks).
         pixel_weight: weight of an L1 term beside LPIPS.
-        lpips_nets: backbones of LPIPS, whose distances are averaged; may be repeated.
+        lpips_nets: backbone of LPIPS; may be repeated, and the distances are averaged.
         judge: a further backbone for the validation figures.
         samples: candidates in a stack, or their usual number.
         temperatures: temperature of the candidates; may be repeated, and each patch uses one at random.
@@ -174,8 +174,10 @@ class FusionTaskConfig:
         _check_temperatures(self.temperatures)
         if not self.weights:
             raise UsageError("no flow is named whose candidates are to be merged.")
-        if min(self.samples, self.patches) < 1 or self.refresh < 0:
-            raise UsageError("candidates and patches must be positive in number, replaced patches not negative.")
+        if min(self.samples, self.patches) < 1:
+            raise UsageError("the numbers of candidates and of patches must be positive.")
+        if not 0 <= self.refresh <= self.patches:
+            raise UsageError(f"between 0 and all {self.patches} patches can be replaced at a time, not {self.refresh}.")
 
 
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -37,9 +37,9 @@ class Sources:
 
     folders: tuple[Path, ...]
     held_out: Path | None = None
-    data: DataConfig = DataConfig()
-    train: TrainConfig = TrainConfig()
-    device: torch.device = torch.device("cpu")
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     progress: Callable[[str, float], None] | None = None
 
     def folder(self) -> Path:

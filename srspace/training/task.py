@@ -32,16 +32,15 @@ class Task(ABC):
         Args:
             resumed: whether the weights come from an interrupted run.
         """
-        return None
 
     def prepare(self, iteration: int) -> Hashable:
-        """Called before every step, outside of what is replayed.
+        """Called before every update of the weights, outside of what is replayed.
 
         Args:
-            iteration: of the step that follows, from 0.
+            iteration: number of the update, from 0.
 
         Returns:
-            What kind of step follows. Steps of one kind do the same work on tensors of the same sizes; each kind is
+            What kind of steps follow. Steps of one kind do the same work on tensors of the same sizes; each kind is
             recorded as a graph of its own.
         """
         return None
