@@ -7,19 +7,18 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from srspace.collapse import MeanSink
+from srspace import modes
 from srspace.config import FlowConfig, RRDBConfig, SamplingConfig
 from srspace.devices import peak_memory
-from srspace.sampling.latents import draw_latents
 from srspace.models import PreparedSRFlow, SRFlow
-from srspace.sampling import Sampler
+from srspace.sampling import Plan, Sampler, draw_latents
 
 PUBLISHED = (RRDBConfig(nb=23), FlowConfig(stack_blocks=(1, 8, 15, 22)))
 """Sizes of the published 4x network."""
@@ -251,11 +250,8 @@ def measure(
 
     def run(count: int) -> float:
         def once() -> None:
-            settings = SamplingConfig(
-                sampling.temperature, count, sampling.seed, sampling.tile, sampling.batch_size, sampling.max_memory
-            )
-            last[:] = [Sampler(prepared, lr, settings)]
-            last[0].collapse(MeanSink)
+            last[:] = [Sampler(prepared, lr, replace(sampling, samples=count))]
+            last[0].collapse(modes.find(modes.DEFAULT).sink(count))
 
         return _timed(once, device)
 
@@ -267,7 +263,8 @@ def measure(
     run(samples)
     say(f"{samples} candidates")
     seconds = statistics.median(run(samples) for _ in range(repeats))
-    sampler = last[0]
+    plan = last[0].plan or Plan([], 0)
+    redraws = last[0].redraws
     memory = peak_memory(device)
     say("one candidate")
     run(1)
@@ -280,10 +277,11 @@ def measure(
     say("matrix products")
     return SpeedReport(
         model=name, device=_device_name(device), torch=torch.__version__, precision=str(dtype).removeprefix("torch."),
-        height=sampler.height, width=sampler.width, samples=samples, chunk=sampler.plan.chunk, tiles=len(sampler.tiles),
+        height=lr.shape[1] * model.scale, width=lr.shape[2] * model.scale, samples=samples, chunk=plan.chunk,
+        tiles=len(plan.tiles),
         first=first, kernels=compiling, seconds=seconds, single=single,
         operations=count_operations(model.encoder.config, model.flow.config, *lr.shape[1:]),
-        peak=matrix_peak(device, dtype), memory=memory, redraws=len(sampler.redraws),
+        peak=matrix_peak(device, dtype), memory=memory, redraws=len(redraws),
         naive=naive_seconds, naive_timed=timed,
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from srspace.benchmark.memory import PeakMemory
+from srspace.collapse import Spool
 from srspace.config import SamplingConfig
 from srspace.devices import available_memory
 from srspace.models import PreparedSRFlow
@@ -46,7 +47,7 @@ class SharedCandidates:
         progress: Callable[[float], None] | None = None,
     ) -> None:
         self.sampler = Sampler(model, lr, sampling, progress=progress)
-        self.count, self.keep = sampling.samples, keep
+        self.count, self.keep = sampling.samples or 0, keep
         self.seconds = 0.0
         self.memory = PeakMemory(model.device)
         self.redraws: list[Redraw] = []
@@ -74,19 +75,17 @@ class SharedCandidates:
 
     def draw(self) -> Iterator[tuple[int, Tensor]]:
         """Draw all: index and image ``(3, H, W)`` in [0, 1] on the CPU."""
-        iterator = iter(self.sampler)
-        while True:
+        _, height, width = self._stack.shape[1:]
+        with Spool(self.count, height, width) as spool:
             start = time.perf_counter()
             with self.memory:
-                candidate = next(iterator, None)
+                self.sampler.collapse(spool.maker)
             self.seconds += time.perf_counter() - start
-            if candidate is None:
-                return
-            if candidate.redraw is not None:
-                self.redraws.append(candidate.redraw)
-            if candidate.index < self.keep:
-                self._stack[candidate.index] = candidate.image.numpy()
-            yield candidate.index, candidate.image
+            self.redraws = self.sampler.redraws
+            for index, image in enumerate(spool):
+                if index < self.keep:
+                    self._stack[index] = image.numpy()
+                yield index, image
 
     def first(self, count: int) -> Tensor:
         """The first ``count`` kept candidates, ``(count, 3, H, W)``; they must not be written to."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from srspace import __version__, collapse
+from srspace import __version__
 from srspace.benchmark.candidates import SharedCandidates
 from srspace.benchmark.external import ExternalModel
 from srspace.benchmark.memory import PeakMemory
@@ -24,6 +24,8 @@ from srspace.benchmark.results import Results
 from srspace.benchmark.rows import Row
 from srspace.benchmark.scoring import ImageScorer, Scorer
 from srspace.checkpoints import CONFIG_FILE, MODEL_FILE
+from srspace.collapse.fusion import fuse
+from srspace.collapse.median import median_of
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
 from srspace.data.datasets import Dataset, Pair
 from srspace.devices import pick_device, pick_precision
@@ -32,6 +34,7 @@ from srspace.hub import find_fusion, resolve_weights, sha256
 from srspace.metrics import Diversity
 from srspace.resize import imresize
 from srspace.sampling import draw_latents
+from srspace.tf32 import exact_float32
 from srspace.upscaler import Upscaler
 
 Progress = Callable[[str, float], None]
@@ -109,6 +112,7 @@ class Benchmark:
         self._hashed: dict[Pair, tuple[str, str | None]] = {}
         self._units, self._done = 0, 0.0
 
+    @exact_float32()
     def run(self, limit: int | None = None) -> Results:
         """Measure what is missing and gather everything.
 
@@ -319,10 +323,10 @@ class Benchmark:
     def _merge(self, row: Row, candidates: SharedCandidates) -> _Output:
         stack = candidates.first(row.samples)
         if row.kind == "mean":
-            return lambda: collapse.mean(stack)
+            return lambda: stack.mean(0)
         if row.kind == "median":
-            return lambda: collapse.median_of(stack)
-        return lambda: collapse.fuse_stack(self._upscaler.fusion[row.kind], stack)
+            return lambda: median_of(stack)
+        return lambda: fuse(self._upscaler.fusion[row.kind], stack)
 
     def _scored(
         self,

@@ -125,7 +125,7 @@ class Run:
 
     def _check_samples(self, job: Job, mark: Provenance) -> None:
         """Candidates of an interrupted run may be written again; anything else at their place is kept."""
-        for index in range(self.sampling.samples):
+        for index in range(self.sampling.samples or 0):
             path = job.sample_path(index)
             header = read_header(path)
             ours = header is not None and header.provenance == _of_candidate(mark, index)
