@@ -97,7 +97,8 @@ def _parameter(option: Field, group: OptionGroup) -> inspect.Parameter:
 def _type(option: Field) -> Any:
     kind: Any = option.kind
     if option.choices:
-        kind = enum.Enum("Choice", {choice: choice for choice in option.choices}, type=str)
+        make: Any = enum.Enum  # mypy wants to see the members
+        kind = make("Choice", {choice: choice for choice in option.choices}, type=str)
     if option.many:
         return tuple[(kind,) * option.count] if option.count else list[kind]  # type: ignore[misc]
     return kind | None if option.optional else kind

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,9 +13,10 @@ from torch import Tensor
 
 from srspace.checkpoints import save_model
 from srspace.config import TrainConfig
-from srspace.errors import TrainingError
+from srspace.tf32 import exact_float32
 from srspace.training.averaging import WeightAverage
 from srspace.training.graph import StepGraphs
+from srspace.training.log import Lap, Log
 from srspace.training.optimizer import Optimizer
 from srspace.training.processes import first_clock, rank, seed_batch, share_weights, world_size
 from srspace.training.schedule import learning_rate
@@ -80,7 +79,7 @@ class Loop:
         self.progress = Progress()
         self._loss = torch.compile(task.loss) if self.execution.compile else task.loss
         self._graphs = StepGraphs(self.device, enabled=self.execution.graph)
-        self._log = _Log(out_dir / LOG_FILE, report if rank() == 0 else None)
+        self._log = Log(out_dir / LOG_FILE, report if rank() == 0 else None)
         self._clock = 0.0
 
     def resume(self) -> bool:
@@ -102,17 +101,24 @@ class Loop:
         Raises:
             TrainingError: the losses are not finite any more.
         """
-        # A flow's 1x1 convolutions must invert exactly; TF32 keeps ten bits of them.
-        with torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=False):
-            self.task.network.train()
-            seed_batch(self.device, self.config.seed, self.progress.iteration, _START + rank())
-            self.task.start(resumed=self.progress.iteration > 0)
-            return self._run()
+        cudnn = torch.backends.cudnn
+        benchmark, cudnn.benchmark = cudnn.benchmark, True
+        try:
+            with exact_float32():
+                return self._started()
+        finally:
+            cudnn.benchmark = benchmark
+
+    def _started(self) -> dict[str, Any]:
+        self.task.network.train()
+        seed_batch(self.device, self.config.seed, self.progress.iteration, _START + rank())
+        self.task.start(resumed=self.progress.iteration > 0)
+        return self._run()
 
     def _run(self) -> dict[str, Any]:
         config, progress = self.config, self.progress
         start, before = time.monotonic(), progress.seconds
-        lap = _Lap(progress.iteration)
+        lap = Lap(progress.iteration)
         record: dict[str, Any] = {}
         validated = saved = -1
         while progress.iteration < config.iterations:
@@ -130,7 +136,7 @@ class Loop:
                     record |= self._validation()
                     validated = progress.iteration
                 self._log.write(record)
-                lap = _Lap(progress.iteration, lap.skipped)
+                lap = Lap(progress.iteration, lap.skipped)
             if self._due(config.save_every):
                 self.save()
                 saved = progress.iteration
@@ -205,48 +211,3 @@ class Loop:
 
     def _where(self) -> dict[str, Any]:
         return {"iteration": self.progress.iteration, "seconds": round(self.progress.seconds, 1)}
-
-
-class _Lap:
-    """What happened since the last log record."""
-
-    def __init__(self, iteration: int, skipped: float = 0.0) -> None:
-        self.iteration, self.skipped, self.start = iteration, skipped, time.monotonic()
-        self.losses: list[Tensor] = []
-
-    def figures(self, iteration: int, skipped: Tensor, rate: float) -> dict[str, Any]:
-        """The mean loss, over the steps where it is finite, and the speed.
-
-        Raises:
-            TrainingError: it is finite nowhere.
-        """
-        losses = torch.stack(self.losses).tolist()
-        finite = [loss for loss in losses if math.isfinite(loss)]
-        if not finite:
-            raise TrainingError(
-                f"no loss since iteration {self.iteration} is finite; the last state saved is older than that."
-            )
-        new = skipped.item() - self.skipped
-        self.skipped += new
-        return {
-            "loss": math.fsum(finite) / len(finite),
-            "learning_rate": rate,
-            "iterations_per_second": (iteration - self.iteration) / max(time.monotonic() - self.start, 1e-9),
-            **({"skipped": int(new)} if new else {}),
-        }
-
-
-class _Log:
-    """The file of log records, and whoever wants to see them as well; writes nothing but in the first process."""
-
-    def __init__(self, path: Path, report: Callable[[dict[str, Any]], None] | None) -> None:
-        self.path, self.report = path, report
-
-    def write(self, record: dict[str, Any]) -> None:
-        if rank() != 0:
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
-        if self.report is not None:
-            self.report(record)

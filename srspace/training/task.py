@@ -26,7 +26,7 @@ class Task(ABC):
     rates: Mapping[str, float] = {}
     extra: Mapping[str, Any] = {}
 
-    def start(self, *, resumed: bool) -> None:
+    def start(self, *, resumed: bool) -> None:  # noqa: B027 - most tasks have nothing to do here
         """Called once, before the first step.
 
         Args:
