@@ -1,0 +1,90 @@
+"""Steps must be fit for CUDA graphs; without a GPU, by the operations that would wait for one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from srspace.config import FusionConfig
+from srspace.data.augment import Blended, Degraded, Permuted, Reduced, Stretched, augmented
+from srspace.data.pools import Batches, PatchPool
+from srspace.models import SetFusionNet
+from srspace.training.averaging import WeightAverage
+from srspace.training.candidate_pool import CandidateDrawing, FlowPictures
+from srspace.training.candidates import CandidateSource
+from srspace.training.encoder import EncoderTask
+from srspace.training.flow import FlowTask
+from srspace.training.fusion import FusionTask
+from srspace.training.optimizer import Optimizer
+from srspace.training.settings import EncoderTaskConfig, FlowTaskConfig, FusionTaskConfig
+from srspace.training.task import Task
+from tests.conftest import small_flow
+from tests.training.conftest import SHORT, picture_flow
+
+WAITING = {
+    "aten::_local_scalar_dense", "aten::item", "aten::is_nonzero", "aten::nonzero", "aten::masked_select",
+    "aten::equal", "aten::_unique2", "aten::bincount", "aten::repeat_interleave",
+    "aten::lift_fresh",  # torch.tensor(...): copied from the host
+}  # fmt: skip
+
+
+class NoWaiting(TorchDispatchMode):
+    """Fails on operations that wait for the device, or copy from the host."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name
+        indices = args[1] if name in ("aten::index", "aten::index_put", "aten::index_put_") else ()
+        by_mask = any(i is not None and i.dtype == torch.bool for i in indices)
+        assert name not in WAITING and not by_mask, f"{name} would wait for the device"
+        return func(*args, **(kwargs or {}))
+
+
+def encoder_task(pool: PatchPool, critics: Any) -> Task:
+    wide = augmented(pool, [Reduced((0.6,)), Stretched(0.2), Degraded(0.3), Permuted(0.5), Blended(0.5)])
+    config = EncoderTaskConfig(teacher="named")
+    return EncoderTask(small_flow().encoder, Batches(wide, 5, 32), config, teacher=small_flow(seed=1).encoder)
+
+
+def flow_task(pool: PatchPool, critics: Any) -> Task:
+    config = FlowTaskConfig("named", train_encoder=True, head_weight=1.0, perceptual_weight=1.0, mean_weight=1.0)
+    return FlowTask(picture_flow(), Batches(pool, 2, 64), config, critics=critics)
+
+
+def fusion_task(pool: PatchPool, critics: Any) -> Task:
+    network = SetFusionNet(FusionConfig(samples=None, channels=8, blocks=1, embedding=4))
+    drawing = CandidateDrawing((FlowPictures(CandidateSource(small_flow()), pool),), 3, 64)
+    return FusionTask(network, drawing, 2, FusionTaskConfig(loss="lpips", pixel_weight=0.5, patches=2, refresh=1))
+
+
+@pytest.mark.parametrize("make", [encoder_task, flow_task, fusion_task])
+def test_a_step_never_waits_for_the_device(make: Any, pool: PatchPool, critics: Any):
+    task = make(pool, critics)
+    optimizer = Optimizer(task.network, SHORT, task.rates)
+    average = WeightAverage(optimizer.parameters, 0.9)
+    task.start(resumed=False)
+    task.prepare(0)
+    with NoWaiting():
+        batch = task.batch()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = task.loss(*batch)
+        optimizer.add_gradient(loss)
+    optimizer.exchange()
+    with NoWaiting():
+        optimizer.update()
+        average.update()
+
+
+def test_damage_is_part_of_a_batch_and_candidates_can_be(pool: PatchPool):
+    source = CandidateSource(small_flow())
+    with NoWaiting():
+        source.draw(pool.draw(2, 32)[1], 2, (0.8, 0.9), antithetic=True)
+
+
+def test_the_check_itself_works():
+    with pytest.raises(AssertionError, match="wait"), NoWaiting():
+        torch.ones(3)[torch.ones(3) > 0]
+    with pytest.raises(AssertionError, match="wait"), NoWaiting():
+        torch.ones(()).item()
