@@ -116,7 +116,7 @@ def draw_pairs(
     conditions, hr = conditions.select(twice), hr[twice]
     tau = _choices(temperatures, half, device).repeat(2, 1, 1, 1)
     latents = [tau * torch.randn(len(hr), *shape, device=device) for shape in flow.latent_shapes(*hr.shape[2:])]
-    # Weights that autocast has cast here, without gradients, must not be found again by what follows.
+    # Some versions of torch would find again, with gradients on, the weights that autocast has cast here without.
     mixed = torch.is_autocast_enabled(device.type)
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=mixed, cache_enabled=False):
         sound = SOUND.holds(flow.inverse(latents, conditions))

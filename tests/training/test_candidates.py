@@ -14,6 +14,7 @@ def calm_flow() -> SRFlow:
     """Its candidates stay in range at low temperatures."""
     return picture_flow().eval().requires_grad_(False)
 
+
 FLAT = (0.1 + 0.2 * torch.arange(4.0)).view(4, 1, 1, 1).expand(4, 3, 12, 12)
 
 
@@ -89,7 +90,7 @@ def test_pairs_are_of_every_other_patch_and_independent(pool: PatchPool):
     one, other, originals = draw_pairs(model.flow, model.conditions(model.features(lr)), hr, [0.5])
     assert torch.equal(originals, hr[::2]) and one.shape == other.shape == (3, 3, 32, 32)
     assert not torch.allclose(one, other, atol=1e-2)
-    assert one.requires_grad and 0 <= one.min() and one.max() <= 1
+    assert one.requires_grad and one.min() >= 0 and one.max() <= 1
 
 
 def test_a_candidate_that_explodes_is_its_original_and_has_no_gradient(pool: PatchPool):
@@ -109,7 +110,7 @@ def test_gradients_survive_mixed_precision(pool: PatchPool):
         with torch.no_grad():
             conditions = model.conditions(model.features(lr))
         torch.clear_autocast_cache()
-        one, other, originals = draw_pairs(model.flow, conditions, hr, [0.5])
+        one, other, _ = draw_pairs(model.flow, conditions, hr, [0.5])
     (one - other).abs().mean().backward()
     hidden = [p for name, p in model.flow.named_parameters() if "f_affine" in name and name.endswith("weight")]
     assert hidden and all(p.grad is not None and p.grad.abs().sum() > 0 for p in hidden)

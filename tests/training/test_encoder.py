@@ -10,13 +10,12 @@ from srspace.data.pools import Batches, PatchPool
 from srspace.training.encoder import EncoderTask, oriented_output
 from srspace.training.loop import Loop
 from srspace.training.settings import EncoderTaskConfig
-from tests.conftest import small_flow
-from tests.training.conftest import EXACT, SHORT
+from tests.training.conftest import EXACT, SHORT, tiny_encoder
 
 
 def trained(pool: PatchPool, folder: Path, config: EncoderTaskConfig, **more) -> EncoderTask:
-    task = EncoderTask(small_flow().encoder, Batches(pool, 2, 32), config, **more)
-    Loop(task, replace(SHORT, iterations=60, log_every=20, ema=0.5), folder, execution=EXACT).run()
+    task = EncoderTask(tiny_encoder(), Batches(pool, 2, 32), config, **more)
+    Loop(task, replace(SHORT, iterations=60, log_every=20, validate_every=20, ema=0.5), folder, execution=EXACT).run()
     return task
 
 
@@ -31,7 +30,7 @@ def test_training_lowers_the_loss_and_validates(pool: PatchPool, tmp_path: Path)
 
 
 def test_the_best_encoder_has_the_highest_psnr(pool: PatchPool):
-    task = EncoderTask(small_flow().encoder, Batches(pool, 2, 32), EncoderTaskConfig())
+    task = EncoderTask(tiny_encoder(), Batches(pool, 2, 32), EncoderTaskConfig())
     assert task.validate() == {}
     assert task.score({"val_psnr_y": 30.0}) < task.score({"val_psnr_y": 29.0})
 
@@ -39,12 +38,12 @@ def test_the_best_encoder_has_the_highest_psnr(pool: PatchPool):
 def test_the_loss_is_the_one_that_was_asked_for(pool: PatchPool):
     hr, lr = pool.draw(4, 32)
     for kind, distance in (("l1", torch.abs), ("l2", torch.square)):
-        task = EncoderTask(small_flow().encoder, Batches(pool, 2, 32), EncoderTaskConfig(loss=kind))
+        task = EncoderTask(tiny_encoder(), Batches(pool, 2, 32), EncoderTaskConfig(loss=kind))
         assert torch.isclose(task.loss(hr, lr), distance(task.network(lr) - hr).mean())
 
 
 def test_a_teacher_draws_the_encoder_towards_its_own_output(pool: PatchPool, tmp_path: Path):
-    teacher = small_flow(seed=1).encoder
+    teacher = tiny_encoder(1)
     lr = pool.draw(4, 32)[1]
 
     def distance(weight: float) -> float:
