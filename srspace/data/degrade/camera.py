@@ -10,7 +10,13 @@ from srspace.data.degrade.damage import per_image
 
 
 def camera(
-    light: Tensor, full_well: Tensor, read_noise: Tensor, red_gain: Tensor, blue_gain: Tensor, phase: Tensor
+    light: Tensor,
+    full_well: Tensor,
+    read_noise: Tensor,
+    red_gain: Tensor,
+    blue_gain: Tensor,
+    phase: Tensor,
+    softness: Tensor,
 ) -> Tensor:
     """Expose an RGGB sensor and interpolate its colours bilinearly.
 
@@ -21,6 +27,7 @@ def camera(
         red_gain: ``(B,)``, white balance: how much weaker than green the sensor sees red.
         blue_gain: ``(B,)``, the same of blue.
         phase: ``(B,)``, 0 to 3: where in the pattern of 2x2 pixels the first pixel lies.
+        softness: ``(B,)`` in [0, 1]: 0 keeps the values of green pixels, 1 averages them with their neighbours.
 
     Returns:
         Linear light in [0, 1].
@@ -36,15 +43,16 @@ def camera(
     deviation = (electrons + per_image(read_noise).square()).sqrt()
     electrons = electrons + deviation * torch.randn_like(electrons)[:, :1]
     mosaic = torch.where(filters, electrons / full_well, torch.zeros_like(electrons)).clamp(0, 1)
-    return (_interpolated(mosaic) * gains).clamp(0, 1)
+    return (_interpolated(mosaic, per_image(softness)) * gains).clamp(0, 1)
 
 
-def _interpolated(mosaic: Tensor) -> Tensor:
-    """Sums of the neighbours that have the colour, in the proportions of bilinear interpolation."""
+def _interpolated(mosaic: Tensor, softness: Tensor) -> Tensor:
+    """The mean of the neighbours that have the colour, nearer ones counting more."""
     # Mirroring without repeating the edge keeps the pattern.
     padded = F.pad(mosaic, (1, 1, 1, 1), mode="reflect")
     across = padded[..., :-2] + 2 * padded[..., 1:-1] + padded[..., 2:]
-    red_blue = (across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]) / 4
-    beside = padded[:, 1:2, 1:-1, :-2] + padded[:, 1:2, 1:-1, 2:] + padded[:, 1:2, :-2, 1:-1] + padded[:, 1:2, 2:, 1:-1]
-    green = mosaic[:, 1:2] + beside / 4
-    return torch.cat((red_blue[:, :1], green, red_blue[:, 2:]), 1)
+    blurred = across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]
+    # Green has twice as many pixels; counted like the others, a green pixel is blurred by its diagonal neighbours.
+    beside = padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:] + padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1]
+    green = torch.lerp(mosaic[:, 1:2] + beside[:, 1:2] / 4, blurred[:, 1:2] / 8, softness)
+    return torch.cat((blurred[:, :1] / 4, green, blurred[:, 2:] / 4), 1)

@@ -43,7 +43,9 @@ def jpeg(images: Tensor, quality: Tensor, subsampling: Tensor, upsampling: Tenso
     height, width = images.shape[-2:]
     rows, columns = subsampling == 0, subsampling < 2
     planes = mixed(on_grid((images * 255).round(), top, left), _TO_YCC).round()
-    chroma = halved(planes[:, 1:], rows, columns).round()
+    # Means of one half go down in one column and up in the next, as in libjpeg: no drift.
+    up = (torch.arange(planes.shape[-1], device=planes.device) % 2 + 1) / 4
+    chroma = (halved(planes[:, 1:], rows, columns) + up).floor()
     planes = _coded(torch.cat((planes[:, :1] - 128, chroma), 1), _steps(quality))
     chroma = doubled(planes[:, 1:].clamp(-128, 127), rows, columns, upsampling)
     planes = torch.cat((planes[:, :1].clamp(-128, 127) + 128, chroma.round()), 1)

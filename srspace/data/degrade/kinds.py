@@ -52,6 +52,7 @@ def kinds(config: DegradeConfig | None = None) -> dict[str, Damage]:
             "red_gain": Uniform(*c.red_gain),
             "blue_gain": Uniform(*c.blue_gain),
             "phase": Integer(0, 3),
+            "softness": Uniform(0, 1),
         },
         sharpen: {"radius": Uniform(*c.sharpen_radius), "amount": Uniform(*c.sharpen_amount, power=1.3)},
         noise: {
