@@ -88,11 +88,11 @@ class DegradeConfig:
     halfway: float = 0.4
     intermediate: Range = (0.8, 2.5)
     compressed_between: float = 0.6
-    sharpen_early: float = 0.15
+    sharpen_early: float = 0.1
     sharpen: float = 0.2
     sharpen_late: float = 0.07
     sharpen_radius: Range = (0.5, 2.5)
-    sharpen_amount: Range = (0.2, 2.0)
+    sharpen_amount: Range = (0.2, 1.6)
     noise: float = 0.5
     second_noise: float = 0.2
     noise_strength: Range = (0.5, 18.0)

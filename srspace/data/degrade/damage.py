@@ -78,6 +78,18 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class Mostly:
+    """Gives one value with the given share, else draws."""
+
+    value: float
+    share: float
+    other: Draw
+
+    def __call__(self, count: int, device: torch.device) -> Tensor:
+        return self.other(count, device).masked_fill(Flag(self.share)(count, device), self.value)
+
+
+@dataclass(frozen=True)
 class Damage:
     """One kind of damage.
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from srspace.data.degrade.blur import blur
 from srspace.data.degrade.camera import camera
 from srspace.data.degrade.config import DegradeConfig
-from srspace.data.degrade.damage import Choice, Damage, Draw, Flag, Integer, LogUniform, Uniform
+from srspace.data.degrade.damage import Choice, Damage, Draw, Flag, Integer, LogUniform, Mostly, Uniform
 from srspace.data.degrade.film import old_photo
 from srspace.data.degrade.jpeg import jpeg, subsample_chroma
 from srspace.data.degrade.noise import noise
@@ -26,18 +25,12 @@ def kinds(config: DegradeConfig | None = None) -> dict[str, Damage]:
     >>> kinds()["jpeg"](images, quality=40, subsampling=0)  # doctest: +SKIP
     """
     c = config or DegradeConfig()
-    jpeg_ranges: dict[str, Draw] = {
-        "quality": Uniform(*c.jpeg_quality),
-        "subsampling": Choice(c.jpeg_subsamplings),
-        "upsampling": Choice((1 - c.triangle, c.triangle)),
-        "top": _Offset(c.aligned),
-        "left": _Offset(c.aligned),
-    }
+    offset = Mostly(0, c.aligned, Integer(0, 15))
     ranges: dict[Callable[..., Tensor], dict[str, Draw]] = {
         blur: {
             "kind": Choice(c.blur_kinds),
             "size": Uniform(*c.blur_size, power=1.3),
-            "ratio": _Mostly(1.0, c.round_blurs, Uniform(*c.blur_ratio)),
+            "ratio": Mostly(1.0, c.round_blurs, Uniform(*c.blur_ratio)),
             "angle": Uniform(0, math.pi),
             "shape": Uniform(0, 1),
         },
@@ -58,8 +51,8 @@ def kinds(config: DegradeConfig | None = None) -> dict[str, Damage]:
         noise: {
             "strength": Uniform(*c.noise_strength, power=1.7),
             "colour": Choice(c.noise_colours),
-            "smooth": _Mostly(0.0, c.white_noise, Uniform(*c.noise_smooth)),
-            "signal": _Mostly(0.0, 0.6, Uniform(0.5, 1)),
+            "smooth": Mostly(0.0, c.white_noise, Uniform(*c.noise_smooth)),
+            "signal": Mostly(0.0, 0.6, Uniform(0.5, 1)),
         },
         old_photo: {
             "grain": Uniform(*c.grain),
@@ -69,44 +62,30 @@ def kinds(config: DegradeConfig | None = None) -> dict[str, Damage]:
         },
         palette: {
             "colours": LogUniform(*c.palette_colours),
-            "dither": _Mostly(0.0, 1 - c.dithered, Uniform(0.05, 0.3)),
+            "dither": Mostly(0.0, 1 - c.dithered, Uniform(0.05, 0.3)),
         },
         subsample_chroma: {
             "subsampling": Choice(c.jpeg_subsamplings[:2]),
             "upsampling": Choice((1 - c.triangle, c.triangle)),
         },
-        jpeg: jpeg_ranges,
-        webp: {"quality": Uniform(*c.webp_quality), "top": _Offset(c.aligned), "left": _Offset(c.aligned)},
+        jpeg: {
+            "quality": Uniform(*c.jpeg_quality),
+            "subsampling": Choice(c.jpeg_subsamplings),
+            "upsampling": Choice((1 - c.triangle, c.triangle)),
+            "top": offset,
+            "left": offset,
+        },
+        webp: {"quality": Uniform(*c.webp_quality), "top": offset, "left": offset},
     }
     return {apply.__name__: Damage(apply.__name__, apply, draws) for apply, draws in ranges.items()}
 
 
 def resizing(config: DegradeConfig) -> dict[str, Draw]:
     """How the parameters of a resizing are drawn (see :func:`srspace.data.degrade.reduction.resize_matrix`)."""
-    shift = _Mostly(0.0, 1 - config.shifted, Uniform(-config.shift, config.shift))
+    shift = Mostly(0.0, 1 - config.shifted, Uniform(-config.shift, config.shift))
     return {
         "kernel": Choice(config.kernels),
         "antialias": Flag(1 - config.not_antialiased),
         "shift_y": shift,
         "shift_x": shift,
     }
-
-
-class _Mostly:
-    """One value with the given share, else a draw."""
-
-    def __init__(self, value: float, share: float, other: Draw) -> None:
-        self.value, self.share, self.other = value, share, other
-
-    def __call__(self, count: int, device: torch.device) -> Tensor:
-        return self.other(count, device).masked_fill(Flag(self.share)(count, device), self.value)
-
-
-class _Offset:
-    """Position on a codec's grid: 0 with the given share, else 0 to 15."""
-
-    def __init__(self, aligned: float) -> None:
-        self.draw = _Mostly(0, aligned, Integer(0, 15))
-
-    def __call__(self, count: int, device: torch.device) -> Tensor:
-        return self.draw(count, device)

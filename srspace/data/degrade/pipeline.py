@@ -82,7 +82,8 @@ class Degradation:
         hr = on_share(self._kinds["halftone"], hr, c.halftone, record)
         hr = in_linear_light.put(hr, to_linear(in_linear_light.taken(hr)))
         hr = on_share(self._kinds["blur"], hr, 1.0, record)
-        lr = self._resized(hr, factor, self._lr_sides(hr), record)
+        in_one_step = in_two_steps.others(hr.shape[0])
+        lr = self._resized(hr, factor, self._lr_sides(hr), record, in_one_step, "reduction")
         lr = in_two_steps.put(lr, self._reduced_twice(in_two_steps, in_two_steps.taken(hr), record))
         light = in_linear_light.taken(lr)
         share = c.camera / c.linear_light if c.linear_light else 0.0
@@ -108,14 +109,12 @@ class Degradation:
         factor: Tensor,
         sides: tuple[int, ...],
         record: Record | None,
-        slots: Slots | None = None,
-        stage: str = "reduction",
+        slots: Slots,
+        stage: str,
     ) -> Tensor:
         drawn = {name: draw(images.shape[0], images.device) for name, draw in self._resizing.items()}
         if record is not None:
-            everywhere = torch.arange(images.shape[0], device=images.device)
-            inner = Slots(everywhere, torch.ones_like(everywhere, dtype=torch.bool)).within(slots)
-            record.add(stage, inner, drawn | {"factor": factor})
+            record.add(stage, slots, drawn | {"factor": factor})
         vertical, horizontal = (
             resize_matrix(length, rows, factor, drawn["kernel"], drawn["antialias"], drawn[shift])
             for length, rows, shift in zip(images.shape[-2:], sides, ("shift_y", "shift_x"), strict=True)

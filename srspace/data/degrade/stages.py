@@ -59,6 +59,12 @@ class Slots:
         part = torch.where(per_image(self.applied), changed, self.taken(images))
         return images.index_copy(0, self.index, part)
 
+    def others(self, count: int) -> Slots:
+        """A whole batch of ``count``, in which the stage applies where it does not apply here."""
+        index = torch.arange(count, device=self.index.device)
+        everywhere = torch.ones(count, dtype=torch.bool, device=self.index.device)
+        return Slots(index, everywhere.index_copy(0, self.index, ~self.applied))
+
     def within(self, outer: Slots | None) -> Slots:
         """The same, for slots of what ``outer`` took, in places of the whole batch."""
         if outer is None:
