@@ -9,84 +9,100 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 import torch
 from torch import Tensor
 
 Parameters = dict[str, Tensor]
-Draw = Callable[[int, torch.device], Tensor]
+Draw = Callable[[Tensor], Tensor]
+"""Makes ``(n,)`` values of ``(n,)`` random numbers that are even in [0, 1)."""
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """Draws from [low, high]; a ``power`` above 1 favours values near ``low``."""
+    """Values in [low, high]; a ``power`` above 1 favours those near ``low``."""
 
     low: float
     high: float
     power: float = 1.0
 
-    def __call__(self, count: int, device: torch.device) -> Tensor:
-        share = torch.rand(count, device=device)
-        return self.low + (self.high - self.low) * (share if self.power == 1 else share**self.power)
+    def __call__(self, even: Tensor) -> Tensor:
+        return self.low + (self.high - self.low) * (even if self.power == 1 else even**self.power)
 
 
 @dataclass(frozen=True)
 class LogUniform:
-    """Draws from [low, high], 0 < low, evenly in the logarithm."""
+    """Values in [low, high], 0 < low, even in the logarithm."""
 
     low: float
     high: float
 
-    def __call__(self, count: int, device: torch.device) -> Tensor:
-        return Uniform(math.log(self.low), math.log(self.high))(count, device).exp()
+    def __call__(self, even: Tensor) -> Tensor:
+        return Uniform(math.log(self.low), math.log(self.high))(even).exp()
 
 
 @dataclass(frozen=True)
 class Integer:
-    """Draws whole numbers from low to high, both included, as int64."""
+    """Whole numbers from low to high, both included, as int64."""
 
     low: int
     high: int
 
-    def __call__(self, count: int, device: torch.device) -> Tensor:
-        return torch.randint(self.low, self.high + 1, (count,), device=device)
+    def __call__(self, even: Tensor) -> Tensor:
+        return Uniform(self.low, self.high + 1)(even).long()
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Draws the index of one of several alternatives, as int64; ``shares`` need not add up to 1."""
+    """The index of one of several alternatives, as int64; ``shares`` need not add up to 1."""
 
     shares: tuple[float, ...]
 
-    def __call__(self, count: int, device: torch.device) -> Tensor:
-        value = torch.rand(count, device=device) * sum(self.shares)
-        index = torch.zeros(count, dtype=torch.int64, device=device)
-        for edge in list(accumulate(self.shares))[:-1]:
-            index = index + (value >= edge)
-        return index
+    def __call__(self, even: Tensor) -> Tensor:
+        return torch.bucketize(even, _edges(self.shares, even.device), right=True)
 
 
 @dataclass(frozen=True)
 class Flag:
-    """Draws true with the given share."""
+    """True with the given share."""
 
     share: float
 
-    def __call__(self, count: int, device: torch.device) -> Tensor:
-        return torch.rand(count, device=device) < self.share
+    def __call__(self, even: Tensor) -> Tensor:
+        return even < self.share
 
 
 @dataclass(frozen=True)
 class Mostly:
-    """Gives one value with the given share, else draws."""
+    """One value with the given share; the others are drawn."""
 
     value: float
     share: float
     other: Draw
 
-    def __call__(self, count: int, device: torch.device) -> Tensor:
-        return self.other(count, device).masked_fill(Flag(self.share)(count, device), self.value)
+    def __call__(self, even: Tensor) -> Tensor:
+        # What is left of the random number above the share is even again; rounding must not bring it to 1.
+        rest = ((even - self.share) / max(1 - self.share, 1e-6)).clamp(0, 1 - 2**-20)
+        return self.other(rest).masked_fill(even < self.share, self.value)
+
+
+def drawn(ranges: Mapping[str, Draw], count: int, device: torch.device) -> Parameters:
+    """``count`` values of every parameter."""
+    numbers = torch.rand(len(ranges), count, device=device)
+    return {name: draw(even) for (name, draw), even in zip(ranges.items(), numbers, strict=True)}
+
+
+def flags(share: float, count: int, device: torch.device) -> Tensor:
+    """``(count,)`` booleans, true with the given share."""
+    return torch.rand(count, device=device) < share
+
+
+@lru_cache(maxsize=64)
+def _edges(shares: tuple[float, ...], device: torch.device) -> Tensor:
+    total = sum(shares)
+    return torch.tensor([edge / total for edge in accumulate(shares)][:-1]).to(device)
 
 
 @dataclass(frozen=True)
@@ -106,7 +122,7 @@ class Damage:
 
     def draw(self, count: int, device: torch.device) -> Parameters:
         """One value per image of every parameter."""
-        return {name: draw(count, device) for name, draw in self.ranges.items()}
+        return drawn(self.ranges, count, device)
 
     def __call__(self, images: Tensor, **fixed: float | bool) -> Tensor:
         """Damage every image; parameters that are not given are drawn.

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from srspace.data.degrade.colour import to_linear, to_srgb
 from srspace.data.degrade.config import DegradeConfig
-from srspace.data.degrade.damage import Flag, Uniform, quantized
+from srspace.data.degrade.damage import Mostly, Uniform, drawn, flags, quantized
 from srspace.data.degrade.kinds import kinds, resizing
-from srspace.data.degrade.reduction import clean_reduction, resize_matrix, resized
-from srspace.data.degrade.stages import Record, Slots, on_share, random_order
+from srspace.data.degrade.reduction import clean_reduction, resized
+from srspace.data.degrade.stages import Record, Slots, on_share, on_slots, random_order
 
 
 class Degradation:
@@ -66,7 +66,7 @@ class Degradation:
             lr = self._disturbed(lr, record)
             lr = self._compressed(lr, record)
             count, device = hr.shape[0], hr.device
-            clean = Slots(torch.arange(count, device=device), Flag(self.config.clean)(count, device))
+            clean = Slots(torch.arange(count, device=device), flags(self.config.clean, count, device))
             if record is not None:
                 record.add("clean", clean, {})
             return clean.put(quantized(lr), clean_reduction(hr, scale))
@@ -93,9 +93,10 @@ class Degradation:
     def _reduced_twice(self, slots: Slots, hr: Tensor, record: Record | None) -> Tensor:
         """By way of an intermediate size, which differs between the images of a canvas of one size."""
         c, count, device = self.config, hr.shape[0], hr.device
-        second = Uniform(*c.intermediate)(count, device).masked_fill(Flag(c.halfway)(count, device), 2.0)
+        second = Mostly(2.0, c.halfway, Uniform(*c.intermediate))(torch.rand(count, device=device))
         largest = max(c.intermediate[1], 2.0)
-        canvas = tuple(math.ceil(side * largest) for side in self._lr_sides(hr))
+        height, width = self._lr_sides(hr)
+        canvas = math.ceil(height * largest), math.ceil(width * largest)
         middle = self._resized(hr, c.scale / second, canvas, record, slots, "first step").clamp(0, 1)
         middle = on_share(self._kinds["jpeg"], middle, c.compressed_between, record, stage="jpeg between", outer=slots)
         return self._resized(middle, second, self._lr_sides(hr), record, slots, "second step")
@@ -107,19 +108,15 @@ class Degradation:
         self,
         images: Tensor,
         factor: Tensor,
-        sides: tuple[int, ...],
+        sides: tuple[int, int],
         record: Record | None,
         slots: Slots,
         stage: str,
     ) -> Tensor:
-        drawn = {name: draw(images.shape[0], images.device) for name, draw in self._resizing.items()}
+        parameters = drawn(self._resizing, images.shape[0], images.device)
         if record is not None:
-            record.add(stage, slots, drawn | {"factor": factor})
-        vertical, horizontal = (
-            resize_matrix(length, rows, factor, drawn["kernel"], drawn["antialias"], drawn[shift])
-            for length, rows, shift in zip(images.shape[-2:], sides, ("shift_y", "shift_x"), strict=True)
-        )
-        return resized(images, vertical, horizontal)
+            record.add(stage, slots, parameters | {"factor": factor})
+        return resized(images, sides, factor, **parameters)
 
     def _disturbed(self, lr: Tensor, record: Record | None) -> Tensor:
         """Noise and editing."""
@@ -138,9 +135,6 @@ class Degradation:
         order = random_order(count, lr.device)
         for name, share, places in (("jpeg", c.jpeg, order), ("webp", c.webp, order.flip(0))):
             slots = Slots.first(places, share)
-            drawn = self._kinds[name].draw(len(slots.index), lr.device)
-            if record is not None:
-                record.add(name, slots, drawn)
-            lr = slots.put(lr, self._kinds[name].apply(slots.taken(lr), **drawn))
+            lr = on_slots(self._kinds[name], lr, slots, record)
         lr = on_share(self._kinds["sharpen"], lr, c.sharpen_late, record, stage="late sharpening")
         return on_share(jpeg, lr, c.second_jpeg, record, stage="second jpeg")

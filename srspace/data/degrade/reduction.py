@@ -30,20 +30,47 @@ def resize_matrix(length: int, rows: int, factor: Tensor, kernel: Tensor, antial
     factor = factor.view(-1, 1, 1)
     steps = torch.arange(rows, device=factor.device).view(1, -1, 1)
     centre = ((steps + 0.5) * factor - 0.5 + shift.view(-1, 1, 1)).clamp(-0.5, length - 0.5)
-    width = torch.where(antialias.view(-1, 1, 1), factor.clamp_min(1), torch.ones_like(factor))
+    width = torch.where(antialias.view(-1, 1, 1), factor.clamp_min(1), 1.0)
     places = torch.arange(-_MARGIN, length + _MARGIN, device=factor.device)
     x = (places - centre) / width
     kernel = kernel.view(-1, 1, 1)
     # A nudge decides ties as software does: the pixel to the right is the nearest one.
     weights = ((x > -0.5 + 1e-4) & (x <= 0.5 + 1e-4)).to(x.dtype)
-    for index, values in enumerate((1 - x.abs(), _cubic(x, -0.5), _cubic(x, -0.75), _lanczos(x)), start=1):
-        weights = torch.where(kernel == index, values if index > 1 else values.clamp_min(0), weights)
+    weights = torch.where(kernel == 1, (1 - x.abs()).clamp_min(0), weights)
+    weights = torch.where(kernel == 4, _lanczos(x), weights)
+    weights = torch.where((kernel == 2) | (kernel == 3), _cubic(x, -0.25 * kernel), weights)
     weights = weights / weights.sum(-1, keepdim=True)
     return weights @ _fold(length, factor.device)
 
 
-def resized(images: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
-    """Images ``(B, C, H, W)`` through one matrix per image for each side."""
+def resized(
+    images: Tensor,
+    sides: tuple[int, int],
+    factor: Tensor,
+    kernel: Tensor,
+    antialias: Tensor,
+    shift_y: Tensor,
+    shift_x: Tensor,
+) -> Tensor:
+    """Resize each image in its own way (see :func:`resize_matrix`).
+
+    Args:
+        images: ``(B, C, H, W)``.
+        sides: height and width of the result.
+        factor: ``(B,)``, as there, of both sides.
+        kernel: as there.
+        antialias: as there.
+        shift_y: as ``shift`` there, downwards.
+        shift_x: the same, to the right.
+    """
+    (height, width), (rows, columns) = images.shape[-2:], sides
+    if (height, rows) == (width, columns):  # one set of operations for both sides
+        shift = torch.cat((shift_y, shift_x))
+        matrices = resize_matrix(height, rows, factor.repeat(2), kernel.repeat(2), antialias.repeat(2), shift)
+        vertical, horizontal = matrices.chunk(2)
+    else:
+        vertical = resize_matrix(height, rows, factor, kernel, antialias, shift_y)
+        horizontal = resize_matrix(width, columns, factor, kernel, antialias, shift_x)
     return vertical.unsqueeze(1) @ images @ horizontal.unsqueeze(1).transpose(-1, -2)
 
 
@@ -80,13 +107,13 @@ def _fold(length: int, device: torch.device) -> Tensor:
     return torch.eye(length)[torch.minimum(places, 2 * length - 1 - places)].to(device)
 
 
-def _cubic(x: Tensor, a: float) -> Tensor:
-    """Keys' kernel (1981)."""
+def _cubic(x: Tensor, a: Tensor) -> Tensor:
+    """Keys' kernel (1981); ``a`` is its slope at 1."""
     x = x.abs()
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
-    return torch.where(x <= 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
+    return torch.where(x <= 1, near, torch.where(x < 2, far, 0.0))
 
 
 def _lanczos(x: Tensor) -> Tensor:
-    return torch.where(x.abs() < 3, torch.sinc(x) * torch.sinc(x / 3), torch.zeros_like(x))
+    return torch.where(x.abs() < 3, torch.sinc(x) * torch.sinc(x / 3), 0.0)

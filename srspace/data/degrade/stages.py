@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from srspace.data.degrade.damage import Damage, Flag, Parameters, per_image
+from srspace.data.degrade.damage import Damage, Parameters, flags, per_image
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Slots:
     def first(cls, order: Tensor, share: float) -> Slots:
         """The first images of an order, as many as the share needs; a fraction of an image is left to chance."""
         count = math.ceil(share * len(order))
-        return cls(order[:count], Flag(share * len(order) / max(count, 1))(count, order.device))
+        return cls(order[:count], flags(share * len(order) / max(count, 1), count, order.device))
 
     def taken(self, images: Tensor) -> Tensor:
         """Their images, ``(n, 3, H, W)``."""
@@ -99,6 +99,21 @@ def on_share(
     if share <= 0:
         return images
     slots = Slots.first(random_order(images.shape[0], images.device), share)
+    return on_slots(damage, images, slots, record, stage=stage, outer=outer)
+
+
+def on_slots(
+    damage: Damage,
+    images: Tensor,
+    slots: Slots,
+    record: Record | None = None,
+    *,
+    stage: str | None = None,
+    outer: Slots | None = None,
+) -> Tensor:
+    """As :func:`on_share`, to the images of the given slots."""
+    if not len(slots.index):
+        return images
     parameters = damage.draw(len(slots.index), images.device)
     if record is not None:
         record.add(stage or damage.name, slots.within(outer), parameters)

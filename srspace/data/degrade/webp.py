@@ -48,15 +48,13 @@ def webp(images: Tensor, quality: Tensor, top: Tensor, left: Tensor) -> Tensor:
     height, width = images.shape[-2:]
     index = _quantizer(quality)
     dc_table, ac_table = _tables(images.device)
-    dc, ac = dc_table[index], ac_table[index]
+    dc, chroma_dc, ac = dc_table[index], dc_table[index.clamp_max(117)], ac_table[index]
     planes = mixed(on_grid((images * 255).round(), top, left), _TO_YUV)
     both = torch.ones_like(index, dtype=torch.bool)
-    chroma = halved(planes[:, 1:], both, both)[..., : planes.shape[-2] // 2, : planes.shape[-1] // 2]
-    light = _filtered(_coded((planes[:, :1] + 16).round(), dc, ac), ac)
-    chroma = _filtered(_coded((chroma + 128).round(), dc_table[index.clamp_max(117)], ac), ac)
-    chroma = F.pad(chroma, (0, planes.shape[-1] // 2, 0, planes.shape[-2] // 2))
-    chroma = doubled(chroma, both, both, both.long()).round()
-    decoded = mixed(torch.cat((light - 16, chroma - 128), 1), _TO_RGB).round().clamp(0, 255)
+    planes = torch.cat((planes[:, :1] + 16, halved(planes[:, 1:], both, both) + 128), 1).round()
+    planes = _filtered(_coded(planes, torch.stack((dc, chroma_dc, chroma_dc), 1), ac), ac)
+    chroma = doubled(planes[:, 1:] - 128, both, both, both.long()).round()
+    decoded = mixed(torch.cat((planes[:, :1] - 16, chroma), 1), _TO_RGB).round().clamp(0, 255)
     return off_grid(decoded, top, left, height, width) / 255
 
 
@@ -68,10 +66,10 @@ def _quantizer(quality: Tensor) -> Tensor:
 
 
 def _coded(planes: Tensor, dc: Tensor, ac: Tensor) -> Tensor:
-    """Planes ``(B, C, H, W)`` in levels after prediction, transform and rounding, with steps ``(B,)``."""
+    """Planes ``(B, C, H, W)`` of levels after prediction, transform and rounding; steps are ``(B, C)`` and ``(B,)``."""
     first = torch.arange(16, device=planes.device) == 0
     # VP8's transform is twice the orthonormal one.
-    steps = torch.where(first, dc[:, None], ac[:, None])[:, None, None, None] / 2
+    steps = torch.where(first, dc[:, :, None], ac[:, None, None])[:, :, None, None] / 2
     source = to_blocks(planes, 4)
     transform = dct(4, planes.device)
     decoded = planes
@@ -90,8 +88,9 @@ def _predicted(source: Tensor, decoded: Tensor) -> Tensor:
     left = padded[..., 1:, :-1:4].transpose(-1, -2).unflatten(-1, (-1, 4, 1)).transpose(2, 3)
     corner = padded[..., :-1:4, :-1:4, None, None]
     mean = (above.mean(-1, keepdim=True) + left.mean(-2, keepdim=True)) / 2
-    blank = torch.zeros_like(source).unflatten(-1, (4, 4))
-    rules = torch.stack([(blank + x).flatten(-2) for x in (mean, above, left, (above + left - corner).clamp(0, 255))])
+    blocks = (*source.shape[:-1], 4, 4)
+    rules = torch.stack([x.expand(blocks) for x in (mean, above, left, (above + left - corner).clamp(0, 255))])
+    rules = rules.flatten(-2)
     best = (rules - source).abs().sum(-1, keepdim=True).argmin(0, keepdim=True)
     return rules.gather(0, best.expand(1, *source.shape))[0]
 
@@ -111,9 +110,9 @@ def _filtered_rows(planes: Tensor, level: Tensor) -> Tensor:
     outer = p1 - q1
     smooth = ((p0 - q0).abs() * 2 + outer.abs() / 2 <= level[..., 0] * 3) & (level[..., 0] >= 2)
     sharp = ((p1 - p0).abs() > 2) | ((q1 - q0).abs() > 2)
-    step = (torch.where(sharp, outer.clamp(-128, 127), torch.zeros_like(outer)) + 3 * (q0 - p0)) / 8
-    step = torch.where(smooth, step.clamp(-16, 15), torch.zeros_like(step))
-    half = torch.where(sharp, torch.zeros_like(step), step / 2)
+    step = (torch.where(sharp, outer.clamp(-128, 127), 0.0) + 3 * (q0 - p0)) / 8
+    step = torch.where(smooth, step.clamp(-16, 15), 0.0)
+    half = torch.where(sharp, 0.0, step / 2)
     groups = torch.stack((p1 + half, p0 + step, q0 - step, q1 - half), -1).round().clamp(0, 255)
     return torch.cat((planes[..., :2], groups.flatten(-2), planes[..., -2:]), -1)
 
