@@ -52,7 +52,8 @@ def generalised(radius: Tensor, shape: Tensor) -> Tensor:
 
 def ringing(radius: Tensor, shape: Tensor) -> Tensor:
     """A low-pass filter with a steep edge, as sharp resampling has: shape 0 rings most, shape 1 least."""
-    return torch.sigmoid((1 - radius / _HALF) / (0.03 + 0.15 * shape))
+    width = 0.03 + 0.15 * shape
+    return torch.sigmoid((1 - radius / _HALF) / width) / torch.sigmoid(1 / width)
 
 
 def defocus(radius: Tensor) -> Tensor:

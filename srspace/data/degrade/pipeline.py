@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -60,7 +61,7 @@ class Degradation:
         scale, (height, width) = self.config.scale, hr.shape[-2:]
         if height % scale or width % scale or min(height, width) < 32:
             raise ValueError(f"sides must be multiples of {scale} and at least 32, not {height}x{width}")
-        with torch.autocast(hr.device.type, enabled=False):
+        with _full_precision(hr.device):
             hr = hr.float()
             lr = self._reduced(hr, record)
             lr = self._disturbed(lr, record)
@@ -138,3 +139,10 @@ class Degradation:
             lr = on_slots(self._kinds[name], lr, slots, record)
         lr = on_share(self._kinds["sharpen"], lr, c.sharpen_late, record, stage="late sharpening")
         return on_share(jpeg, lr, c.second_jpeg, record, stage="second jpeg")
+
+
+def _full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Keeps a training step's autocast out."""
+    if torch.amp.is_autocast_available(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()

@@ -47,7 +47,7 @@ class Slots:
     @classmethod
     def first(cls, order: Tensor, share: float) -> Slots:
         """The first images of an order, as many as the share needs; a fraction of an image is left to chance."""
-        count = math.ceil(share * len(order))
+        count = math.ceil(share * len(order) - 1e-9)
         return cls(order[:count], flags(share * len(order) / max(count, 1), count, order.device))
 
     def taken(self, images: Tensor) -> Tensor:
