@@ -14,7 +14,7 @@ class DegradeConfig:
     Damage to different stages is drawn independently, so that an image meets several kinds, or hardly any.
 
     Attributes:
-        scale: reduction of both sides; a power of two.
+        scale: reduction of both sides: 2, 4 or 8.
         clean: share left clean: MATLAB's bicubic reduction rounded to 8 bits, nothing else.
         blur_kinds: relative shares of no blur, Gaussian, generalised Gaussian, ringing, defocus and motion, before the
             reduction.
@@ -68,7 +68,7 @@ class DegradeConfig:
 
     scale: int = 4
     clean: float = 0.12
-    blur_kinds: tuple[float, ...] = (0.3, 0.4, 0.1, 0.08, 0.06, 0.06)
+    blur_kinds: tuple[float, ...] = (0.4, 0.33, 0.08, 0.07, 0.06, 0.06)
     blur_size: Range = (0.3, 3.2)
     blur_ratio: Range = (0.3, 1.0)
     round_blurs: float = 0.5
@@ -102,7 +102,7 @@ class DegradeConfig:
     old_photo: float = 0.03
     grain: Range = (3.0, 14.0)
     fading: Range = (0.0, 0.15)
-    scratches: Range = (0.0, 0.35)
+    scratches: Range = (0.0, 0.25)
     palette: float = 0.03
     palette_colours: tuple[int, int] = (16, 256)
     dithered: float = 0.5
@@ -117,8 +117,8 @@ class DegradeConfig:
     webp_quality: Range = (30.0, 95.0)
 
     def __post_init__(self) -> None:
-        if self.scale < 2 or self.scale & (self.scale - 1):
-            raise ValueError(f"scale must be a power of two, not {self.scale}")
+        if self.scale not in (2, 4, 8):
+            raise ValueError(f"scale must be 2, 4 or 8, not {self.scale}")
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, float) and field.name != "shift" and not 0 <= value <= 1:
@@ -129,5 +129,5 @@ class DegradeConfig:
             raise ValueError("camera must be at most linear_light: its light is linear")
         if self.linear_light + self.two_steps > 1 or self.jpeg + self.webp > 1:
             raise ValueError("shares that exclude each other must not exceed 1 together")
-        if not 0.75 <= self.intermediate[0] <= self.intermediate[1] <= self.scale:
-            raise ValueError(f"intermediate must lie between 0.75 and the scale {self.scale}, not {self.intermediate}")
+        if self.intermediate[0] < 0.75:
+            raise ValueError(f"intermediate sides must be at least 0.75 of the final ones, not {self.intermediate[0]}")

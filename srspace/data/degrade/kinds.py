@@ -20,16 +20,17 @@ from srspace.data.degrade.webp import webp
 
 
 def kinds(config: DegradeConfig | None = None) -> dict[str, Damage]:
-    """Every kind of damage that keeps an image's size, by name.
+    """Every kind of damage that keeps an image's size, by name; ``kinds()["jpeg"](images, quality=40)`` does it.
 
-    >>> kinds()["jpeg"](images, quality=40, subsampling=0)  # doctest: +SKIP
+    Args:
+        config: gives the ranges of parameters.
     """
     c = config or DegradeConfig()
     offset = Mostly(0, c.aligned, Integer(0, 15))
     ranges: dict[Callable[..., Tensor], dict[str, Draw]] = {
         blur: {
             "kind": Choice(c.blur_kinds),
-            "size": Uniform(*c.blur_size, power=1.3),
+            "size": Uniform(*c.blur_size, power=1.6),
             "ratio": Mostly(1.0, c.round_blurs, Uniform(*c.blur_ratio)),
             "angle": Uniform(0, math.pi),
             "shape": Uniform(0, 1),
@@ -62,7 +63,7 @@ def kinds(config: DegradeConfig | None = None) -> dict[str, Damage]:
         },
         palette: {
             "colours": LogUniform(*c.palette_colours),
-            "dither": Mostly(0.0, 1 - c.dithered, Uniform(0.05, 0.3)),
+            "dither": Mostly(0.0, 1 - c.dithered, Uniform(0.05, 0.2)),
         },
         subsample_chroma: {
             "subsampling": Choice(c.jpeg_subsamplings[:2]),

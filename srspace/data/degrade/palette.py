@@ -31,9 +31,11 @@ def palette(images: Tensor, colours: Tensor, dither: Tensor) -> Tensor:
     places = torch.randint(height * width, (batch, 1, LARGEST_PALETTE), device=images.device)
     entries = pixels.gather(2, places.expand(-1, 3, -1))
     dithered = (images + per_image(dither) * pattern).flatten(2)
-    distances = entries.square().sum(1)[:, None] - 2 * dithered.transpose(1, 2) @ entries
     unused = torch.arange(LARGEST_PALETTE, device=images.device) >= colours[:, None]
-    nearest = distances.masked_fill(unused[:, None], math.inf).argmin(-1)
+    sizes = entries.square().sum(1).masked_fill(unused, math.inf)[:, None]
+    # Distances but for a constant; in parts, for they take hundreds of times the memory of a picture.
+    parts = [(sizes - 2 * part.transpose(1, 2) @ entries).argmin(-1) for part in dithered.split(2**16, -1)]
+    nearest = torch.cat(parts, 1)
     return entries.gather(2, nearest[:, None].expand(-1, 3, -1)).view_as(images)
 
 

@@ -8,8 +8,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from srspace.resize import imresize
+
 KERNELS = ("box", "triangle", "cubic", "cubic, a = -0.75", "lanczos")
-LARGEST_FACTOR = 6.0
+LARGEST_FACTOR = 12.0
 _MARGIN = math.ceil(3 * LARGEST_FACTOR) + 2  # pixels that the widest kernel reaches beyond an edge
 
 
@@ -94,8 +96,6 @@ def clean_reduction(images: Tensor, scale: int) -> Tensor:
 
 @lru_cache(maxsize=32)
 def _bicubic_matrix(length: int, scale: int, device: torch.device) -> Tensor:
-    from srspace.resize import imresize
-
     identity = torch.eye(length, dtype=torch.float64)
     return imresize(identity[None], size=(length // scale, length))[0].to(device, torch.float32)
 

@@ -35,6 +35,8 @@ def test_shape_range_and_whole_levels(patches: Tensor):
     assert Degradation()(patches[:1, :, :64, :]).shape == (1, 3, 16, 24)
     with pytest.raises(ValueError, match="multiples of 4"):
         Degradation()(patches[..., :90])
+    for scale in (2, 8):
+        assert Degradation(replace(DegradeConfig(), scale=scale))(patches).shape[-1] == 96 // scale
 
 
 def test_the_seed_decides(patches: Tensor):
