@@ -57,6 +57,8 @@ class StepGraphs:
 
     def _record(self, kind: Hashable, work: Callable[[], Tensor]) -> None:
         torch.cuda.synchronize()
+        # A recording has memory of its own: what the runs before it have left must not stand in its way.
+        torch.cuda.empty_cache()
         graph = torch.cuda.CUDAGraph()
         # Other threads (a process group's watchdog) may call CUDA while this one records.
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):

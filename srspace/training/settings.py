@@ -40,6 +40,8 @@ class DataConfig:
         rendered_share: share of a batch that rendered tiles give, in [0, 1).
         stretched_share: share of a batch from photographs of stretched contrast, in [0, 1).
         degraded_share: share of LR patches with JPEG artifacts or noise, in [0, 1).
+        damage: how LR patches come about: none (bicubic reduction) or real (blur, other reductions, noise, sharpening
+            and compression, drawn afresh for every patch).
         permuted_share: share of patches with red, green and blue in a random order, in [0, 1].
         blended_share: share of patches blended with another one of the batch (mixup), in [0, 1].
     """
@@ -51,6 +53,7 @@ class DataConfig:
     rendered_share: float = 0.1
     stretched_share: float = 0.0
     degraded_share: float = 0.0
+    damage: Literal["none", "real"] = "none"
     permuted_share: float = 0.0
     blended_share: float = 0.0
 
@@ -64,6 +67,9 @@ class DataConfig:
             raise UsageError("rendered and stretched pictures leave nothing of a batch to photographs.")
         if not all(0 < factor < 1 for factor in self.reductions):
             raise UsageError("a reduction must lie between 0 and 1.")
+        _check_choice("damage", self.damage, ("none", "real"))
+        if self.damage != "none" and self.degraded_share:
+            raise UsageError("LR patches that are damaged afresh have no degraded versions.")
         if self.tile < 1 or self.rendered < 0:
             raise UsageError("the side of a tile must be positive, the number of rendered tiles not negative.")
 

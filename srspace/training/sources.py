@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.random import fork_rng
 
 from srspace.config import TrainConfig
 from srspace.data.augment import Augmentation, Blended, Degraded, Permuted, Reduced, Rendered, Stretched, augmented
+from srspace.data.degrade import Degradation, DegradeConfig
 from srspace.data.folders import Progress, centre_crops
-from srspace.data.pools import Batches, MixedPool, load_pool
+from srspace.data.pools import Batches, Damage, MixedPool, load_pool
 from srspace.errors import UsageError
+from srspace.training.processes import seed_batch
 from srspace.training.settings import DataConfig
 
 Pairs = tuple[Tensor, Tensor]
@@ -66,14 +69,17 @@ class Sources:
             raise UsageError(f"a reduction must be at least {patch / tile:.2g} (patch / tile).")
         progress = self._progress(f"reading {folder}")
         pool = load_pool(folder, scale=scale, tile=tile, device=self.device, progress=progress)
-        return augmented(pool, augmentations(self.data, self.train.seed))
+        wide = augmented(pool, augmentations(self.data, self.train.seed))
+        return replace(wide, damage=self._damage(scale))
 
     def batches(self, scale: int) -> Batches:
         """Batches of the only folder's pictures; raises as :meth:`folder` and :meth:`pool` do."""
         return Batches(self.pool(self.folder(), scale), self.train.batch_size, self.train.patch)
 
     def pairs(self, scale: int) -> Pairs | None:
-        """Central crops of the pictures held out; None where there are none.
+        """Central crops of the pictures held out, damaged as those to train on are; None where there are none.
+
+        The damage is the same in every run, whatever the seed of the training.
 
         Raises:
             DataError: the folder holds no picture that is large enough, or one that cannot be read.
@@ -82,7 +88,16 @@ class Sources:
             return None
         side = min(_HELD_OUT_SIDE, self.data.tile) // scale * scale
         progress = self._progress(f"reading {self.held_out}")
-        return centre_crops(self.held_out, side=side, scale=scale, device=self.device, progress=progress)
+        hr, lr = centre_crops(self.held_out, side=side, scale=scale, device=self.device, progress=progress)
+        damage = self._damage(scale)
+        if damage is not None:
+            with fork_rng([self.device] if self.device.type == "cuda" else []):
+                seed_batch(self.device, 0, 0, 0)
+                lr = damage(hr)
+        return hr, lr
+
+    def _damage(self, scale: int) -> Damage | None:
+        return Degradation(DegradeConfig(scale=scale)) if self.data.damage == "real" else None
 
     def _progress(self, what: str) -> Progress | None:
         report = self.progress

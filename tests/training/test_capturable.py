@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from srspace.config import FusionConfig
 from srspace.data.augment import Blended, Degraded, Permuted, Reduced, Stretched, augmented
+from srspace.data.degrade import Degradation
 from srspace.data.pools import Batches, PatchPool
 from srspace.models import SetFusionNet
 from srspace.training.averaging import WeightAverage
@@ -45,18 +47,25 @@ class NoWaiting(TorchDispatchMode):
 def encoder_task(pool: PatchPool, critics: Any) -> Task:
     wide = augmented(pool, [Reduced((0.6,)), Stretched(0.2), Degraded(0.3), Permuted(0.5), Blended(0.5)])
     config = EncoderTaskConfig(teacher="named")
-    return EncoderTask(small_flow().encoder, Batches(wide, 5, 32), config, teacher=small_flow(seed=1).encoder)
+    return EncoderTask(
+        small_flow().encoder.to(pool.device),
+        Batches(wide, 5, 32),
+        config,
+        teacher=small_flow(seed=1).encoder.to(pool.device),
+    )
 
 
 def flow_task(pool: PatchPool, critics: Any) -> Task:
     config = FlowTaskConfig("named", train_encoder=True, head_weight=1.0, perceptual_weight=1.0, mean_weight=1.0)
-    return FlowTask(picture_flow(), Batches(pool, 2, 64), config, critics=critics)
+    return FlowTask(picture_flow().to(pool.device), Batches(pool, 2, 64), config, critics=critics)
 
 
 def fusion_task(pool: PatchPool, critics: Any) -> Task:
     network = SetFusionNet(FusionConfig(samples=None, channels=8, blocks=1, embedding=4))
-    drawing = CandidateDrawing((FlowPictures(CandidateSource(small_flow()), pool),), 3, 64)
-    return FusionTask(network, drawing, 2, FusionTaskConfig(loss="lpips", pixel_weight=0.5, patches=2, refresh=1))
+    drawing = CandidateDrawing((FlowPictures(CandidateSource(small_flow().to(pool.device)), pool),), 3, 64)
+    return FusionTask(
+        network.to(pool.device), drawing, 2, FusionTaskConfig(loss="lpips", pixel_weight=0.5, patches=2, refresh=1)
+    )
 
 
 @pytest.mark.parametrize("make", [encoder_task, flow_task, fusion_task])
@@ -77,10 +86,12 @@ def test_a_step_never_waits_for_the_device(make: Any, pool: PatchPool, critics: 
         average.update()
 
 
-def test_damage_is_part_of_a_batch_and_candidates_can_be(pool: PatchPool):
+def test_damage_and_candidates_can_be_part_of_a_batch(pool: PatchPool):
     source = CandidateSource(small_flow())
+    damaged = replace(augmented(pool, [Blended(0.5)]), damage=Degradation())
+    damaged.draw(4, 32)  # constants are made
     with NoWaiting():
-        source.draw(pool.draw(2, 32)[1], 2, (0.8, 0.9), antithetic=True)
+        source.draw(damaged.draw(4, 32)[1], 2, (0.8, 0.9), antithetic=True)
 
 
 def test_the_check_itself_works():
