@@ -62,12 +62,15 @@ def test_what_is_saved_and_validated_is_the_average(tmp_path: Path):
             return {"figure": 1.0}
 
     task = Watched()
+    begun = weights(task.network)
     loop = Loop(task, replace(SHORT, ema=0.9), tmp_path, execution=EXACT, dtype=torch.float32)
     loop.run()
     average = torch.cat([value.flatten() for value in loop.average.values])
     assert torch.equal(validated[-1], average) and task.network.training
     assert torch.equal(weights(load_encoder(tmp_path)), average)
-    assert (weights(task.network) - average).abs().max() > 1e-5
+    ended = weights(task.network)
+    for other in (begun, ended):
+        assert (average - other).abs().max() > 1e-5
 
 
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(tmp_path: Path):
