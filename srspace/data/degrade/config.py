@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 Range = tuple[float, float]
+_ALTERNATIVES = {"blur_kinds": 6, "kernels": 5, "noise_colours": 3, "jpeg_subsamplings": 3}
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class DegradeConfig:
         blue_gain: white balance of blue against green.
         kernels: relative shares of box, triangle, cubic (a = -0.5), cubic (a = -0.75) and Lanczos, in each resizing.
         not_antialiased: share of resizings whose kernel is not widened; the box then takes the nearest pixel.
-        shifted: share of resizings that sample off the aligned centre.
-        shift: largest such distance in HR pixels, along each axis.
+        shifted: share of resizings that sample off the aligned centre, along each axis.
+        shift: largest such distance in HR pixels.
         two_steps: share reduced in two steps, compressed between them.
         halfway: share of these whose intermediate side is twice the final one; else it is drawn from ``intermediate``.
         intermediate: intermediate side by final side; below 1, images are enlarged again.
@@ -62,7 +63,7 @@ class DegradeConfig:
         jpeg_quality: as libjpeg counts it.
         jpeg_subsamplings: relative shares of 4:2:0, 4:2:2 and 4:4:4.
         triangle: share of decoders that interpolate chroma; the others replicate it.
-        aligned: share of compressed images that begin with a whole block; the others are cut out anywhere.
+        aligned: share of compressed images that begin with a whole block, along each axis; the others begin anywhere.
         webp_quality: as ``cwebp -q`` counts it.
     """
 
@@ -110,24 +111,30 @@ class DegradeConfig:
     jpeg: float = 0.62
     second_jpeg: float = 0.2
     webp: float = 0.14
-    jpeg_quality: Range = (25.0, 97.0)
+    jpeg_quality: tuple[int, int] = (25, 97)
     jpeg_subsamplings: tuple[float, ...] = (0.7, 0.1, 0.2)
     triangle: float = 0.8
     aligned: float = 0.4
-    webp_quality: Range = (30.0, 95.0)
+    webp_quality: tuple[int, int] = (30, 95)
 
     def __post_init__(self) -> None:
         if self.scale not in (2, 4, 8):
             raise ValueError(f"scale must be 2, 4 or 8, not {self.scale}")
         for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, float) and field.name != "shift" and not 0 <= value <= 1:
-                raise ValueError(f"{field.name} must lie in [0, 1], not {value}")
-            if isinstance(value, tuple) and (min(value) < 0 or (len(value) == 2 and value[0] > value[1])):
-                raise ValueError(f"{field.name} must be ascending and not negative, not {value}")
+            self._check(field.name, getattr(self, field.name))
         if self.camera > self.linear_light:
             raise ValueError("camera must be at most linear_light: its light is linear")
         if self.linear_light + self.two_steps > 1 or self.jpeg + self.webp > 1:
             raise ValueError("shares that exclude each other must not exceed 1 together")
         if self.intermediate[0] < 0.75:
             raise ValueError(f"intermediate sides must be at least 0.75 of the final ones, not {self.intermediate[0]}")
+
+    def _check(self, name: str, value: float | tuple[float, ...]) -> None:
+        if name in _ALTERNATIVES and isinstance(value, tuple):
+            if len(value) > _ALTERNATIVES[name] or min(value) < 0 or sum(value) <= 0:
+                raise ValueError(f"{name} must give up to {_ALTERNATIVES[name]} shares, not {value}")
+        elif isinstance(value, tuple):
+            if not 0 <= value[0] <= value[1]:
+                raise ValueError(f"{name} must be ascending and not negative, not {value}")
+        elif name not in ("scale", "shift") and not 0 <= value <= 1:
+            raise ValueError(f"{name} must lie in [0, 1], not {value}")

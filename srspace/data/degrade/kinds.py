@@ -70,13 +70,13 @@ def kinds(config: DegradeConfig | None = None) -> dict[str, Damage]:
             "upsampling": Choice((1 - c.triangle, c.triangle)),
         },
         jpeg: {
-            "quality": Uniform(*c.jpeg_quality),
+            "quality": Integer(*c.jpeg_quality),
             "subsampling": Choice(c.jpeg_subsamplings),
             "upsampling": Choice((1 - c.triangle, c.triangle)),
             "top": offset,
             "left": offset,
         },
-        webp: {"quality": Uniform(*c.webp_quality), "top": offset, "left": offset},
+        webp: {"quality": Integer(*c.webp_quality), "top": offset, "left": offset},
     }
     return {apply.__name__: Damage(apply.__name__, apply, draws) for apply, draws in ranges.items()}
 

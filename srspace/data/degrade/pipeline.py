@@ -98,9 +98,9 @@ class Degradation:
         largest = max(c.intermediate[1], 2.0)
         height, width = self._lr_sides(hr)
         canvas = math.ceil(height * largest), math.ceil(width * largest)
-        middle = self._resized(hr, c.scale / second, canvas, record, slots, "first step").clamp(0, 1)
-        middle = on_share(self._kinds["jpeg"], middle, c.compressed_between, record, stage="jpeg between", outer=slots)
-        return self._resized(middle, second, self._lr_sides(hr), record, slots, "second step")
+        middle = self._resized(hr, c.scale / second, canvas, record, slots, "first_step").clamp(0, 1)
+        middle = on_share(self._kinds["jpeg"], middle, c.compressed_between, record, stage="jpeg_between", outer=slots)
+        return self._resized(middle, second, self._lr_sides(hr), record, slots, "second_step")
 
     def _lr_sides(self, hr: Tensor) -> tuple[int, int]:
         return hr.shape[-2] // self.config.scale, hr.shape[-1] // self.config.scale
@@ -122,9 +122,9 @@ class Degradation:
     def _disturbed(self, lr: Tensor, record: Record | None) -> Tensor:
         """Noise and editing."""
         c, sharpen, noise = self.config, self._kinds["sharpen"], self._kinds["noise"]
-        lr = on_share(sharpen, lr, c.sharpen_early, record, stage="early sharpening")
+        lr = on_share(sharpen, lr, c.sharpen_early, record, stage="early_sharpening")
         lr = on_share(noise, lr, c.noise, record)
-        lr = on_share(noise, lr, c.second_noise, record, stage="second noise")
+        lr = on_share(noise, lr, c.second_noise, record, stage="second_noise")
         lr = on_share(self._kinds["old_photo"], lr, c.old_photo, record)
         return on_share(sharpen, lr, c.sharpen, record)
 
@@ -137,8 +137,8 @@ class Degradation:
         for name, share, places in (("jpeg", c.jpeg, order), ("webp", c.webp, order.flip(0))):
             slots = Slots.first(places, share)
             lr = on_slots(self._kinds[name], lr, slots, record)
-        lr = on_share(self._kinds["sharpen"], lr, c.sharpen_late, record, stage="late sharpening")
-        return on_share(jpeg, lr, c.second_jpeg, record, stage="second jpeg")
+        lr = on_share(self._kinds["sharpen"], lr, c.sharpen_late, record, stage="late_sharpening")
+        return on_share(jpeg, lr, c.second_jpeg, record, stage="second_jpeg")
 
 
 def _full_precision(device: torch.device) -> AbstractContextManager[object]:

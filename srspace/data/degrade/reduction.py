@@ -36,8 +36,8 @@ def resize_matrix(length: int, rows: int, factor: Tensor, kernel: Tensor, antial
     places = torch.arange(-_MARGIN, length + _MARGIN, device=factor.device)
     x = (places - centre) / width
     kernel = kernel.view(-1, 1, 1)
-    # A nudge decides ties as software does: the pixel to the right is the nearest one.
-    weights = ((x > -0.5 + 1e-4) & (x <= 0.5 + 1e-4)).to(x.dtype)
+    # Of two pixels equally near, the right one counts.
+    weights = ((x > -0.5) & (x <= 0.5)).to(x.dtype)
     weights = torch.where(kernel == 1, (1 - x.abs()).clamp_min(0), weights)
     weights = torch.where(kernel == 4, _lanczos(x), weights)
     weights = torch.where((kernel == 2) | (kernel == 3), _cubic(x, -0.25 * kernel), weights)

@@ -54,6 +54,8 @@ def test_old_photo_does_nothing_at_zero_and_each_of_its_parts(small: Tensor):
 
 
 def test_palette_has_so_many_colours_and_is_near(small: Tensor):
+    bright = torch.rand_like(small).sqrt()
+    assert len(KINDS["palette"](bright, colours=4, dither=0.0)[0].flatten(1).unique(dim=1)[0]) <= 4
     for colours in (8, 64, 256):
         few = KINDS["palette"](small, colours=colours, dither=0.0)
         for image, original in zip(few, small, strict=True):

@@ -100,9 +100,12 @@ def test_autocast_does_not_reach_in(patches: Tensor):
 def test_shares_are_met():
     config = DegradeConfig()
     _, record = Degradation(config).recorded(torch.rand(50, 3, 32, 32))
+    for _ in range(20):  # with fractions of an image left to chance
+        _, few = Degradation(replace(config, linear_light=0.3, camera=0.3)).recorded(torch.rand(3, 3, 32, 32))
+        assert torch.equal(few.stages["camera"]["applied"], few.stages["linear_light"]["applied"])
     counts = {stage: int(values["applied"].sum()) for stage, values in record.stages.items()}
     assert counts["jpeg"] == 31 and counts["webp"] == 7 and counts["noise"] == 25 and counts["two_steps"] == 15
-    assert counts["linear_light"] == 10 and counts["reduction"] == 35 and counts["first step"] == 15
+    assert counts["linear_light"] == 10 and counts["reduction"] == 35 and counts["first_step"] == 15
     assert not (record.stages["jpeg"]["applied"] & record.stages["webp"]["applied"]).any()
     assert not (record.stages["two_steps"]["applied"] & record.stages["linear_light"]["applied"]).any()
     assert not (record.stages["camera"]["applied"] & ~record.stages["linear_light"]["applied"]).any()
@@ -129,6 +132,26 @@ def test_lr_is_aligned_with_hr(changes: dict[str, float]):
     down, right = (lr.sum(2) * steps).sum(1) / mass, (lr.sum(1) * steps).sum(1) / mass
     assert (down - ((60.3 + 0.5) / 4 - 0.5)).abs().max() < 0.03
     assert (right - ((70.9 + 0.5) / 4 - 0.5)).abs().max() < 0.03
+
+
+def test_two_steps_lose_nothing_at_the_edges():
+    """Whatever the intermediate size: soft pictures stay what they were, up to the last row and column."""
+    places = torch.linspace(0, 4, 128)
+    soft = (0.5 + 0.25 * places.cos()[:, None] + 0.2 * (places + 1).sin()).expand(24, 3, 128, 128).contiguous()
+    config = replace(NOTHING, kernels=(0.0, 1.0, 1.0, 1.0, 1.0))
+    twice = Degradation(replace(config, two_steps=1.0, intermediate=(0.8, 3.0), halfway=0.3))(soft)
+    assert (twice - Degradation(config)(soft)).abs().max() * 255 < 5
+
+
+def test_linear_light_averages_light():
+    stripes = torch.tensor([0.2, 0.8]).repeat(32).expand(2, 3, 64, 64).contiguous()
+    config = replace(NOTHING, kernels=(1.0,))
+    assert Degradation(config)(stripes).mean() == pytest.approx(0.5, abs=0.01)
+    assert Degradation(replace(config, linear_light=1.0))(stripes).mean() == pytest.approx(0.6005, abs=0.004)
+
+
+def test_no_gradient_is_kept(patches: Tensor):
+    assert not Degradation()(patches[:2].clone().requires_grad_()).requires_grad
 
 
 def test_shifts_are_as_large_as_configured():
@@ -158,8 +181,9 @@ def test_records_become_json(patches: Tensor):
     for steps in texts:
         names = [step["stage"] for step in steps]
         assert len(set(names)) == len(names)
-        assert names == ["clean"] or ("reduction" in names) != ("second step" in names)
+        assert names == ["clean"] or ("reduction" in names) != ("second_step" in names)
         for step in steps:
+            assert step.get("kind") != "none"
             if step["stage"] == "jpeg":
                 assert 25 <= step["quality"] <= 97 and step["subsampling"] in ("4:2:0", "4:2:2", "4:4:4")
 
@@ -178,6 +202,7 @@ def test_a_config_that_cannot_be_is_refused():
     for changes in (
         {"clean": 1.2}, {"scale": 3}, {"camera": 0.5}, {"jpeg": 0.9, "webp": 0.2}, {"jpeg_quality": (90.0, 40.0)},
         {"linear_light": 0.6, "two_steps": 0.6}, {"intermediate": (0.5, 2.0)}, {"noise_strength": (-1.0, 5.0)},
+        {"kernels": (0.0, 0.0)}, {"noise": -1}, {"blur_kinds": (0.1,) * 7},
     ):  # fmt: skip
         with pytest.raises(ValueError):
             replace(DegradeConfig(), **changes)
@@ -186,3 +211,18 @@ def test_a_config_that_cannot_be_is_refused():
 def test_a_parameter_that_does_not_exist_is_refused(patches: Tensor):
     with pytest.raises(TypeError, match="strength"):
         kinds()["sharpen"](patches, strength=3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_cuda_graph_holds_it(patches: Tensor):
+    degrade, hr = Degradation(), patches.cuda()
+    degrade(hr)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        lr = degrade(hr)
+    graph.replay()
+    first = lr.clone()
+    graph.replay()
+    assert not torch.equal(first, lr)
+    assert torch.equal((lr * 255).round() / 255, lr) and lr.min() >= 0 and lr.max() <= 1

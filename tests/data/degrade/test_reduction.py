@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 import srspace
-from srspace.data.degrade.reduction import KERNELS, clean_reduction, resized
+from srspace.data.degrade.reduction import KERNELS, clean_reduction, resize_matrix, resized
 
 
 def resize(images: Tensor, sides: tuple[int, int], kernel: str, antialias: bool = True, shift: float = 0.0) -> Tensor:
@@ -91,3 +91,15 @@ def test_clean_reduction_is_matlabs_to_the_bit(photographs: Tensor, scale: int):
     assert torch.equal(clean_reduction(photographs, scale), srspace.imresize(levels, 1 / scale).float() / 255)
     noise = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
     assert torch.equal(clean_reduction(noise / 255, scale), srspace.imresize(noise, 1 / scale).float() / 255)
+
+
+def test_rows_of_every_matrix_add_up_to_one():
+    factor = torch.cat((torch.rand(500) * 5 + 0.3, torch.tensor([0.5, 1.0, 10 / 3, 2.5, 4.0])))
+    count = len(factor)
+    for kernel in range(len(KERNELS)):
+        for antialias in (True, False):
+            flags = torch.full((count,), antialias)
+            matrix = resize_matrix(160, 50, factor, torch.full((count,), kernel), flags, torch.rand(count) - 0.5)
+            assert torch.allclose(matrix.sum(-1), torch.ones(count, 50), atol=1e-5)
+            if kernel == 0 and not antialias:
+                assert ((matrix > 0).sum(-1) == 1).all()

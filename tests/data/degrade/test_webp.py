@@ -33,6 +33,19 @@ def test_damage_is_as_strong_and_of_the_same_spectrum_as_libwebps(photographs: T
         assert ratio.min() > 0.65 and ratio.max() < 1.3
 
 
+def test_block_edges_are_smoothed_as_libwebp_does(photographs: Tensor):
+    """Jumps across the edges of 4x4 blocks, by those inside of blocks."""
+
+    def blockiness(images: Tensor) -> float:
+        jumps = images.diff(dim=-1).abs()
+        at_edges = jumps[..., 3::4].mean()
+        return (at_edges / ((jumps[..., 0::4].mean() + jumps[..., 1::4].mean() + jumps[..., 2::4].mean()) / 3)).item()
+
+    real = blockiness(through_codec(photographs, "WEBP", quality=30))
+    ours = blockiness(webp(photographs, quality=30, top=0, left=0))
+    assert ours == pytest.approx(real, abs=0.1)
+
+
 def test_flat_areas_stay_flat_and_blocks_are_placed_anywhere(small: Tensor):
     flat = torch.full((2, 3, 40, 40), 100 / 255)
     assert (webp(flat, quality=20) - flat).abs().max() * 255 <= 2
