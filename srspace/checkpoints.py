@@ -18,11 +18,16 @@ from torch import Tensor, nn
 from srspace.errors import CheckpointError, OutputError, UsageError
 from srspace.files import remove_leftovers, write_bytes
 from srspace.layouts import infer_published
-from srspace.models import Fusion, RRDBNet, SRFlow, build
+from srspace.models import DialFusion, Fusion, RRDBNet, SRFlow, build
 
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
-KINDS: dict[str, type[nn.Module]] = {"flow": SRFlow, "encoder": RRDBNet, "fusion": Fusion}
+KINDS: dict[str, type[nn.Module]] = {
+    "flow": SRFlow,
+    "encoder": RRDBNet,
+    "fusion": Fusion,
+    "dial": DialFusion,
+}
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -108,13 +113,16 @@ def load_flow(path: Path | str) -> SRFlow:
     return _load_as(path, SRFlow)
 
 
-def load_fusion(path: Path | str) -> Fusion:
-    """Load a fusion network from a model folder.
+def load_fusion(path: Path | str) -> Fusion | DialFusion:
+    """Load a network that merges candidates from a model folder: for stacks, for sets, or with a dial.
 
     Raises:
         CheckpointError: the folder is not a usable fusion network.
     """
-    return _load_as(path, Fusion)
+    network = load_model(path)
+    if isinstance(network, Fusion | DialFusion):
+        return network
+    raise CheckpointError(f"{path} holds weights of the kind {read_config(Path(path))['kind']}, not fusion or dial.")
 
 
 def load_encoder(path: Path | str) -> RRDBNet:
@@ -138,7 +146,7 @@ def save_model(
 
     Args:
         folder: where to write.
-        network: an SRFlow, RRDBNet or Fusion.
+        network: an SRFlow, RRDBNet, Fusion or DialFusion.
         extra: further entries of ``config.json`` (licence, source, ...).
         dtype: type to store the weights in (None: as they are).
 
@@ -169,6 +177,8 @@ def describe(network: nn.Module) -> dict[str, Any]:
         return {"kind": "encoder", "scale": network.config.scale, "encoder": network.config.to_dict()}
     if isinstance(network, Fusion):
         return {"kind": "fusion", "fusion": network.config.to_dict()}
+    if isinstance(network, DialFusion):
+        return {"kind": "dial", "dial": network.config.to_dict()}
     raise ValueError(f"{type(network).__name__} is not a network of srspace")
 
 

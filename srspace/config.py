@@ -130,6 +130,29 @@ class FusionConfig(_Config):
 
 
 @dataclass(frozen=True)
+class DialConfig(_Config):
+    """Sizes of a fusion network with a dial.
+
+    Attributes:
+        scale: the upscaling factor.
+        features: channels of the encoder's features that it is given.
+        channels: width of the residual blocks.
+        blocks: number of residual blocks.
+        embedding: width of the layer that turns the balance into the blocks' modulation.
+    """
+
+    scale: int = 4
+    features: int = 320
+    channels: int = 128
+    blocks: int = 12
+    embedding: int = 64
+
+    def __post_init__(self) -> None:
+        if min(self.scale, self.features, self.channels, self.blocks, self.embedding) < 1:
+            raise ValueError("scale, features, channels, blocks and embedding must be positive")
+
+
+@dataclass(frozen=True)
 class SamplingConfig(_Config):
     """How candidates are drawn.
 

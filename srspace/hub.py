@@ -31,7 +31,7 @@ class CatalogEntry:
     """Weights known by name.
 
     Attributes:
-        kind: ``"flow"``, ``"fusion"`` or ``"encoder"``.
+        kind: ``"flow"``, ``"fusion"``, ``"dial"`` or ``"encoder"``.
         base: for fusion weights, the flow whose candidates they were trained on.
         mode: for fusion weights, the mode that they serve.
         repo: Hub repository, or None when they come in the box only.
@@ -103,7 +103,7 @@ def find_fusion(flow: str, mode: str) -> CatalogEntry:
     Raises:
         WeightsError: there are none; those of another flow are not taken silently.
     """
-    entries = [e for e in load_catalog().values() if e.kind == "fusion" and e.mode == mode]
+    entries = [e for e in load_catalog().values() if e.mode == mode]
     name = _catalog_name(flow)
     for entry in entries:
         if entry.base == name:
@@ -126,7 +126,7 @@ def choose_fusion(flow: str, mode: str, named: str | None = None) -> str:
     if named is None:
         return find_fusion(flow, mode).name
     entry = load_catalog().get(named)
-    if entry is not None and entry.kind == "fusion" and entry.mode != mode:
+    if entry is not None and entry.mode not in (None, mode):
         raise UsageError(f"{named} serves the mode {entry.mode}, not {mode}.")
     return named
 

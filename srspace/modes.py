@@ -32,7 +32,8 @@ class TileInputs(Protocol):
         scale: the upscaling factor.
         tile: where the tile lies in the picture, and what of it is margin.
         lr: ``(3, h, w)`` float32 in [0, 1], margins included, on the device.
-        features: the encoder's features after its trunk, ``(nf, h, w)`` float32.
+        features: the encoder's features after its trunk and of the blocks that the flow is conditioned on,
+            ``(F, h, w)`` float32. A sink that needs them asks when it is made: later they are gone.
         regression: the encoder's own super-resolution, ``(3, scale * h, scale * w)`` float32 in [0, 1].
     """
 
@@ -191,6 +192,14 @@ _BUILT_IN = (
         "srspace.collapse.fusion:make",
         network="fusion-lpips",
         stacked=True,
+    ),
+    Mode(
+        "dial",
+        "a network with a dial merges the candidates: any balance of fidelity and natural looks",
+        "srspace.collapse.dial:make",
+        samples=2,
+        network="dial",
+        parameters=(Parameter("balance", 0.8, 0.0, 1.0, "0: highest fidelity, 1: most natural looks."),),
     ),
     Mode(
         "sample",

@@ -18,7 +18,7 @@ from srspace.devices import pick_device, pick_precision
 from srspace.errors import WeightsError
 from srspace.hub import choose_fusion, resolve_weights
 from srspace.images import Picture, fill_transparent
-from srspace.models import Fusion, PreparedSRFlow, SRFlow, prepared
+from srspace.models import DialFusion, Fusion, PreparedSRFlow, SRFlow, prepared
 from srspace.modes import Mode
 from srspace.resize import imresize
 from srspace.sampling import Redraw, Sampler
@@ -66,7 +66,7 @@ class Upscaler:
     def __init__(
         self,
         model: SRFlow,
-        fusion: Mapping[str, Fusion] | None = None,
+        fusion: Mapping[str, Fusion | DialFusion] | None = None,
         *,
         device: str = "auto",
         precision: str = "auto",
@@ -221,7 +221,7 @@ class Upscaler:
             raise WeightsError(f"no fusion network for the mode {mode.name} was loaded with these weights.")
         self.fusion[mode.network].check(count)
 
-    def _network(self, mode: Mode) -> Fusion | None:
+    def _network(self, mode: Mode) -> Fusion | DialFusion | None:
         return None if mode.network is None else self.fusion[mode.network]
 
 

@@ -31,10 +31,10 @@ class TileWork:
         self._features: RRDBFeatures | None = None
         self._conditions: Any = None
 
-    @property
+    @cached_property
     def features(self) -> Tensor:
-        """The encoder's features after its trunk, ``(nf, h, w)`` float32."""
-        return self._encoded().last[0].float()
+        """See :attr:`srspace.models.RRDBFeatures.joined`; to be asked for before any candidate is decoded."""
+        return self._encoded().joined[0]
 
     @cached_property
     def regression(self) -> Tensor:

@@ -23,7 +23,7 @@ class Drawn:
     Attributes:
         candidates: ``(B, N, 3, H, W)`` float32 in [0, 1].
         regression: the encoder's own super-resolution, ``(B, 3, H, W)`` float32 in [0, 1].
-        features: the encoder's features after its trunk, ``(B, nf, h, w)`` float32.
+        features: see :attr:`srspace.models.RRDBFeatures.joined`, ``(B, F, h, w)`` float32.
     """
 
     candidates: Tensor
@@ -91,7 +91,7 @@ class CandidateSource:
             settled = [
                 torch.where(fine, image, regression).clamp(0, 1) for fine, image in zip(good, images, strict=True)
             ]
-            return Drawn(torch.stack(settled, 1), regression, features.last.float())
+            return Drawn(torch.stack(settled, 1), regression, features.joined)
 
 
 def draw_pairs(

@@ -103,7 +103,10 @@ class FusionTask(Task):
         )
         network: Fusion
         if config.start is not None:
-            network = load_fusion(resolve_weights(config.start))
+            loaded = load_fusion(resolve_weights(config.start))
+            if not isinstance(loaded, Fusion):
+                raise UsageError(f"{config.start} holds a network with a dial; it is trained on by training a dial.")
+            network = loaded
         elif config.kind == "stack":
             network = FusionNet(replace(sizes, samples=config.samples))
         else:

@@ -7,10 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from srspace.config import FlowConfig, FusionConfig, RRDBConfig, TrainConfig
+from srspace.config import DialConfig, FlowConfig, FusionConfig, RRDBConfig, TrainConfig
 from srspace.errors import UsageError
 from srspace.fields import Field, build, fields_of
-from srspace.training.settings import DataConfig, EncoderTaskConfig, Execution, FlowTaskConfig, FusionTaskConfig
+from srspace.training.settings import (
+    DataConfig,
+    DialTaskConfig,
+    EncoderTaskConfig,
+    Execution,
+    FlowTaskConfig,
+    FusionTaskConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,14 @@ KINDS = {
             "srspace.training.fusion:FusionTask",
             FusionTaskConfig,
             FusionConfig,
+            ("blocks", "channels", "embedding"),
+        ),
+        Kind(
+            "dial",
+            "Train a fusion network with a dial on candidates of a frozen flow.",
+            "srspace.training.dial:DialTask",
+            DialTaskConfig,
+            DialConfig,
             ("blocks", "channels", "embedding"),
         ),
     )

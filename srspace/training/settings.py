@@ -186,6 +186,46 @@ class FusionTaskConfig:
             raise UsageError(f"between 0 and all {self.patches} patches can be replaced at a time, not {self.refresh}.")
 
 
+@dataclass(frozen=True)
+class DialTaskConfig:
+    """Training a fusion network with a dial on candidates of a frozen flow.
+
+    Attributes:
+        weights: flow whose candidates are merged.
+        encoder: weights whose encoder takes the place of the flow's own.
+        start: weights of a network with a dial to go on from; their sizes win over the options for a fresh network.
+        samples: most candidates that an image has; their number is drawn for each.
+        temperatures: temperature of the candidates; may be repeated, and each image uses one at random.
+        pixel_weight: weight of the pixels' differences beside LPIPS at balance 1.
+        pixel_ratio: how many times that weight they have at balance 0; between, its logarithm is even.
+        square_weight: weight of squared differences beside absolute ones.
+        natural_share: share of the images with balance 1, in [0, 1]; others have any balance.
+        faithful_share: share of the images with balance 0.
+        lpips_nets: backbone of LPIPS; may be repeated, and the distances are averaged.
+    """
+
+    weights: str = DEFAULT_WEIGHTS
+    encoder: str | None = None
+    start: str | None = None
+    samples: int = 4
+    temperatures: tuple[float, ...] = (0.8, 0.9, 1.0)
+    pixel_weight: float = 0.3
+    pixel_ratio: float = 1500.0
+    square_weight: float = 6.0
+    natural_share: float = 0.3
+    faithful_share: float = 0.1
+    lpips_nets: tuple[Backbone, ...] = ("alex", "squeeze")
+
+    def __post_init__(self) -> None:
+        _check_backbones(self.lpips_nets)
+        _check_weights(self.pixel_weight, self.square_weight)
+        _check_temperatures(self.temperatures)
+        if self.samples < 1 or self.pixel_ratio <= 0:
+            raise UsageError("the number of candidates and the ratio of the pixels' weights must be positive.")
+        if min(self.natural_share, self.faithful_share) < 0 or self.natural_share + self.faithful_share > 1:
+            raise UsageError("the shares of both ends of the dial must lie between 0 and 1, together as well.")
+
+
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise UsageError(f"the {what} must be {' or '.join(choices)}, not {value!r}.")

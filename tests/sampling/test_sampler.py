@@ -124,9 +124,7 @@ class TestGuard:
     )
     @pytest.mark.parametrize("batch", [1, 3])
     @pytest.mark.parametrize("tile", [0, 16])
-    def test_a_broken_candidate_is_drawn_again_and_reported(
-        self, damage: Damage, reason: str, batch: int, tile: int
-    ):
+    def test_a_broken_candidate_is_drawn_again_and_reported(self, damage: Damage, reason: str, batch: int, tile: int):
         sound, _ = candidates(ToyModel(), 3, tile=0)
         stack, drawing = candidates(ToyModel({1: damage}), 3, tile=tile, batch_size=batch)
         (redraw,) = drawing.redraws
