@@ -78,6 +78,8 @@ class Loop:
         self.device = self.optimizer.device
         self.progress = Progress()
         self._loss = torch.compile(task.loss) if self.execution.compile else task.loss
+        # Convolutions with gradients are many times slower in bfloat16 on a CPU.
+        self._mixed = self.execution.amp and self.device.type != "cpu"
         self._graphs = StepGraphs(self.device, enabled=self.execution.graph)
         self._log = Log(out_dir / LOG_FILE, report if rank() == 0 else None)
         self._clock = 0.0
@@ -171,7 +173,7 @@ class Loop:
 
     def _add_batch(self) -> Tensor:
         batch = self.task.batch()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.execution.amp):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed):
             loss = self._loss(*batch)
         self.optimizer.add_gradient(loss)
         return loss.detach()

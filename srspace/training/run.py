@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from srspace.files import write_bytes
+from srspace.tf32 import exact_float32
 from srspace.training.kinds import Training
 from srspace.training.loop import Loop
 from srspace.training.processes import rank
@@ -20,6 +21,7 @@ from srspace.training.task import Task
 OPTIONS_FILE = "options.json"
 
 
+@exact_float32()  # held-out candidates are drawn here
 def build_task(training: Training, sources: Sources) -> Task:
     """Load the weights and read the pictures that a training needs.
 

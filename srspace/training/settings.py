@@ -18,7 +18,7 @@ class Execution:
     """How steps are computed. This changes their speed and, but for rounding, nothing else.
 
     Attributes:
-        amp: run the networks in bfloat16; the flow's affine arithmetic stays in float32.
+        amp: on a GPU, run the networks in bfloat16; the flow's affine arithmetic stays in float32.
         compile: fuse kernels with torch.compile, which takes about a minute at the start.
         graph: on a GPU, record each step as a CUDA graph and replay it.
     """

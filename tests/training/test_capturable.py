@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from srspace.config import FusionConfig
 from srspace.data.augment import Blended, Degraded, Permuted, Reduced, Stretched, augmented
@@ -25,23 +24,19 @@ from srspace.training.settings import EncoderTaskConfig, FlowTaskConfig, FusionT
 from srspace.training.task import Task
 from tests.conftest import small_flow
 from tests.training.conftest import SHORT, picture_flow
-
-WAITING = {
-    "aten::_local_scalar_dense", "aten::item", "aten::is_nonzero", "aten::nonzero", "aten::masked_select",
-    "aten::equal", "aten::_unique2", "aten::bincount", "aten::repeat_interleave",
-    "aten::lift_fresh",  # torch.tensor(...): copied from the host
-}  # fmt: skip
+from tests.waiting import NoWaiting
 
 
-class NoWaiting(TorchDispatchMode):
-    """Fails on operations that wait for the device, or copy from the host."""
+class Capturable(NoWaiting):
+    """Fails, too, where a mask says how many values there are, or where a number is copied from the host."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func._schema.name
-        indices = args[1] if name in ("aten::index", "aten::index_put", "aten::index_put_") else ()
+        name = func.overloadpacket.__name__
+        indices = args[1] if name in ("index", "index_put", "index_put_") else ()
         by_mask = any(i is not None and i.dtype == torch.bool for i in indices)
-        assert name not in WAITING and not by_mask, f"{name} would wait for the device"
-        return func(*args, **(kwargs or {}))
+        if by_mask or name == "lift_fresh":  # torch.tensor(...)
+            raise AssertionError(f"{name} waits for the device or the host")
+        return super().__torch_dispatch__(func, types, args, kwargs)
 
 
 def encoder_task(pool: PatchPool, critics: Any) -> Task:
@@ -75,13 +70,13 @@ def test_a_step_never_waits_for_the_device(make: Any, pool: PatchPool, critics: 
     average = WeightAverage(optimizer.parameters, 0.9)
     task.start(resumed=False)
     task.prepare(0)
-    with NoWaiting():
+    with Capturable():
         batch = task.batch()
         with torch.autocast("cpu", torch.bfloat16):
             loss = task.loss(*batch)
         optimizer.add_gradient(loss)
     optimizer.exchange()
-    with NoWaiting():
+    with Capturable():
         optimizer.update()
         average.update()
 
@@ -90,12 +85,14 @@ def test_damage_and_candidates_can_be_part_of_a_batch(pool: PatchPool):
     source = CandidateSource(small_flow())
     damaged = replace(augmented(pool, [Blended(0.5)]), damage=Degradation())
     damaged.draw(4, 32)  # constants are made
-    with NoWaiting():
+    with Capturable():
         source.draw(damaged.draw(4, 32)[1], 2, (0.8, 0.9), antithetic=True)
 
 
 def test_the_check_itself_works():
-    with pytest.raises(AssertionError, match="wait"), NoWaiting():
+    with pytest.raises(AssertionError, match="waits"), Capturable():
         torch.ones(3)[torch.ones(3) > 0]
-    with pytest.raises(AssertionError, match="wait"), NoWaiting():
+    with pytest.raises(AssertionError, match="waits"), Capturable():
         torch.ones(()).item()
+    with pytest.raises(AssertionError, match="waits"), Capturable():
+        torch.tensor(1.0)

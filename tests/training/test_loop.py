@@ -180,5 +180,9 @@ def test_mixed_precision_computes_the_loss_in_bfloat16(tmp_path: Path):
             types.append(self.network.conv_first(batch[0]).dtype)
             return super().loss(*batch)
 
-    Loop(Watched(), replace(SHORT, iterations=1), tmp_path).run()
-    assert types == [torch.float32, torch.bfloat16]
+    for mixed in (False, True):
+        loop = Loop(Watched(), replace(SHORT, iterations=1), tmp_path)
+        assert not loop._mixed  # on a CPU
+        loop._mixed = mixed
+        loop.run()
+    assert types == [torch.float32, torch.float32, torch.float32, torch.bfloat16]
