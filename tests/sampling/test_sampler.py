@@ -124,9 +124,7 @@ class TestGuard:
     )
     @pytest.mark.parametrize("batch", [1, 3])
     @pytest.mark.parametrize("tile", [0, 16])
-    def test_a_broken_candidate_is_drawn_again_and_reported(
-        self, damage: Damage, reason: str, batch: int, tile: int
-    ):
+    def test_a_broken_candidate_is_drawn_again_and_reported(self, damage: Damage, reason: str, batch: int, tile: int):
         sound, _ = candidates(ToyModel(), 3, tile=0)
         stack, drawing = candidates(ToyModel({1: damage}), 3, tile=tile, batch_size=batch)
         (redraw,) = drawing.redraws
@@ -377,7 +375,8 @@ from srspace.devices import peak_memory, used_memory
 from srspace.models import PreparedSRFlow
 from srspace.sampling import Sampler
 torch.set_num_threads(1)
-model = PreparedSRFlow(speed.random_model(RRDBConfig(nb=1, nf=16, gc=8), FlowConfig(steps=1, hidden_channels=16, stack_blocks=(0,))))
+flow = FlowConfig(steps=1, hidden_channels=16, stack_blocks=(0,))
+model = PreparedSRFlow(speed.random_model(RRDBConfig(nb=1, nf=16, gc=8), flow))
 mode, watched = sys.argv[1:]
 def run(side, **settings):
     sampler = Sampler(model, speed.grey_image(side, side), SamplingConfig(**settings))
