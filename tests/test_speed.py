@@ -35,8 +35,8 @@ def test_operations_are_those_that_torch_counts(configs):
     # Folding the injector's shift into the offset takes one small matrix product per step, once per picture.
     folding = sum(4 ** (model.flow.config.levels - 1 - i) * s.matrix.numel() * 35
                   for i, level in enumerate(prepared.decoder.levels) for s in level.steps)  # fmt: skip
-    assert counted.shared == operations(lambda: prepared.conditions(lr)) - encoder - folding
-    conditions = prepared.conditions(lr)
+    assert counted.shared == operations(lambda: prepared.conditions(prepared.features(lr))) - encoder - folding
+    conditions = prepared.conditions(prepared.features(lr))
     assert counted.candidate == operations(lambda: prepared.decode(latents, conditions))
     assert counted.naive == operations(lambda: speed.naive_decode(model, lr, latents))
 

@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from srspace import collapse
 from srspace.benchmark import (
     PROTOCOLS,
     Benchmark,
@@ -29,12 +28,13 @@ from srspace.benchmark import (
 from srspace.benchmark import candidates as candidates_module
 from srspace.checkpoints import load_flow
 from srspace.cli.main import main
+from srspace.collapse import sample
+from srspace.collapse.fusion import fuse
 from srspace.data.datasets import Dataset, open_dataset
 from srspace.errors import DataError, OutputError, UsageError
 from srspace.hub import resolve_weights
 from srspace.metrics import Lpips, MetricUnavailableError, lr_psnr
 from srspace.resize import imresize
-from srspace.sampling import sample
 from srspace.upscaler import Upscaler
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -91,13 +91,13 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, lis
         half = sample(upscaler.prepared, lr, samples=3, temperature=0.5, seed=0)
         found[pair.name] = {
             "bicubic": [uint8(imresize(lr, 4))],
-            "rrdb": [uint8(upscaler.model.encoder(lr[None])[0])],
+            "rrdb": [uint8(upscaler.prepared.encoder(lr[None])[0])],
             "sample:3@0.5": [uint8(image) for image in half],
             "sample:4@0.9": [uint8(image) for image in drawn[:4]],
             "mean:2@0.9": [uint8(drawn[:2].mean(0))],
             "mean:5@0.9": [uint8(drawn[:5].mean(0))],
             "median:4@0.9": [uint8(torch.from_numpy(np.median(drawn[:4].numpy(), axis=0)))],
-            "fusion-l1:10@0.9": [uint8(collapse.fuse(upscaler.fusion["fusion-l1"], iter(drawn), 10))],
+            "fusion-l1:10@0.9": [uint8(fuse(upscaler.fusion["fusion-l1"], drawn))],
         }
     return found
 

@@ -10,12 +10,11 @@ import pytest
 import torch
 from srspace.latents import draw_latents
 
-from srspace import speed
-from srspace.collapse import MeanSink, StackSink, median_of
+from srspace import modes, speed
 from srspace.config import FlowConfig, RRDBConfig, SamplingConfig
 from srspace.devices import pick_device, pick_precision
 from srspace.models import PreparedSRFlow, SRFlow
-from srspace.sampling import Sampler
+from srspace.sampling import Sampler, draw_latents
 
 SIZE = (32, 32)
 
@@ -34,24 +33,22 @@ def prepared(model: SRFlow) -> PreparedSRFlow:
 @pytest.mark.parametrize("samples", [1, 8])
 def test_mean(benchmark, prepared: PreparedSRFlow, samples: int):
     lr = speed.grey_image(*SIZE)
-    image = benchmark(lambda: Sampler(prepared, lr, SamplingConfig(samples=samples)).collapse(MeanSink))
+    maker = modes.find("mean").sink(samples)
+    image = benchmark(lambda: Sampler(prepared, lr, SamplingConfig()).collapse(maker))
     assert image.shape == (3, 128, 128)
 
 
 def test_median(benchmark, prepared: PreparedSRFlow):
     lr = speed.grey_image(*SIZE)
-
-    def run() -> torch.Tensor:
-        sampler = Sampler(prepared, lr, SamplingConfig(samples=8), stacked=True)
-        return sampler.collapse(lambda count: StackSink(count, median_of))
-
-    assert benchmark(run).shape == (3, 128, 128)
+    maker = modes.find("median").sink(8)
+    image = benchmark(lambda: Sampler(prepared, lr, SamplingConfig()).collapse(maker))
+    assert image.shape == (3, 128, 128)
 
 
 def test_conditions(benchmark, prepared: PreparedSRFlow):
     lr = speed.grey_image(*SIZE).to(prepared.device)[None]
-    conditions = benchmark(lambda: prepared.conditions(lr))
-    assert len(conditions) == 2
+    conditions = benchmark(lambda: prepared.conditions(prepared.features(lr)))
+    assert len(conditions.levels) == 2
 
 
 def test_preparing(benchmark, model: SRFlow):
