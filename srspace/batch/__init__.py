@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from srspace import modes
 from srspace.batch.engine import Progress, run
@@ -47,7 +48,7 @@ def upscale_files(
     Args:
         paths: files, folders, or ``-`` for standard input.
         settings: how they are upscaled and where results go (None: the defaults).
-        progress: called when a picture begins and while it is computed.
+        progress: called when a picture begins, while it is computed, and when it has its outcome.
 
     Returns:
         For every picture an outcome, in the order of ``paths`` and, within a folder, of names.
@@ -59,16 +60,17 @@ def upscale_files(
         ResourceError: the device is not there.
     """
     settings = settings or BatchSettings()
-    mode = modes.find(settings.mode)
+    network = modes.find(settings.mode).network
     found = find_inputs([paths] if isinstance(paths, str | Path) else paths, recursive=settings.recursive)
     scale = weights_scale(settings.weights)
-    fusion = None if mode.network is None else choose_fusion(settings.weights, mode.network, settings.fusion)
+    fusion = None if network is None else choose_fusion(settings.weights, network, settings.fusion)
     plan = Plan(found, settings, scale)
     from srspace.upscaler import Upscaler  # loads torch: a mistake above is told without it
 
+    mode: Any = settings.mode
     upscaler = Upscaler.load(
-        settings.weights, modes=(settings.mode,), fusion=fusion, device=settings.device, precision=settings.precision
+        settings.weights, modes=[mode], fusion=fusion, device=settings.device, precision=settings.precision
     )
-    upscaler.check(settings.mode, settings.sampling)
+    upscaler.check(mode, settings.sampling, **settings.parameters)
     made = Made.by(settings, fusion=fusion, scale=scale, device=str(upscaler.device), precision=upscaler.precision)
     return run(plan, settings, upscaler, made, progress)

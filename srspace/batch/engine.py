@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from srspace.batch.candidates import candidate_writer, check_candidates
 from srspace.batch.outcome import Done, Failed, Made, Outcome
@@ -111,15 +111,10 @@ class Computer:
             ResourceError: there is not enough memory.
             OutputError: a candidate cannot be written.
         """
-        stem = decoded.job.candidates
-        result = self._upscaler.upscale(
-            decoded.picture,
-            mode=self._settings.mode,
-            sampling=self._settings.sampling,
-            progress=progress,
-            on_candidate=None if stem is None else candidate_writer(stem, decoded.mark),
-            **self._settings.parameters,
-        )
+        stem, settings = decoded.job.candidates, self._settings
+        how: dict[str, Any] = {"mode": settings.mode, "sampling": settings.sampling, **settings.parameters}
+        keep = None if stem is None else candidate_writer(stem, decoded.mark)
+        result = self._upscaler.upscale(decoded.picture, progress=progress, on_candidate=keep, **how)
         return Computed(decoded.job, result, decoded.mark)
 
 
@@ -154,7 +149,7 @@ def run(
         settings: of the run.
         upscaler: with the weights that the settings name.
         made: what the settings come to with them.
-        progress: called when a picture begins and while it is computed.
+        progress: called when a picture begins, while it is computed, and when it has its outcome.
     """
     read, compute, write = Reader(settings, made, upscaler.scale), Computer(settings, upscaler), Writer(made)
     for index, planned in enumerate(plan.decide(made)):
@@ -167,6 +162,7 @@ def run(
             outcome: Outcome = write(compute(read(planned), report))
         except Exception as error:  # one picture must not end the run of many
             outcome = Failed(planned.input, planned.output, made, error)
+        report(1.0)
         yield outcome
 
 
