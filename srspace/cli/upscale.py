@@ -112,7 +112,7 @@ class Options:
         from srspace.batch import BatchSettings
 
         limit = None if self.max_memory is None else parse_memory(self.max_memory)
-        given = {"samples": self.samples, "tile": self.tile, "max_memory": limit}
+        given: dict[str, Any] = {"samples": self.samples, "tile": self.tile, "max_memory": limit}
         return BatchSettings(
             weights=self.weights,
             fusion=self.fusion,
