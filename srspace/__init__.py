@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "BatchSettings": "srspace.batch",
     "DEFAULT_WEIGHTS": "srspace.config",
+    "Done": "srspace.batch",
+    "Failed": "srspace.batch",
     "FlowConfig": "srspace.config",
     "FusionConfig": "srspace.config",
+    "Kept": "srspace.batch",
+    "Outcome": "srspace.batch",
     "Picture": "srspace.images",
     "RRDBConfig": "srspace.config",
     "SRFlow": "srspace.models",
     "SRSpaceError": "srspace.errors",
     "SamplingConfig": "srspace.config",
+    "Skipped": "srspace.batch",
     "TrainConfig": "srspace.config",
     "Upscaler": "srspace.upscaler",
     "imresize": "srspace.resize",
@@ -27,12 +33,14 @@ _EXPORTS = {
     "load_fusion": "srspace.checkpoints",
     "read_picture": "srspace.images",
     "sample": "srspace.collapse",
+    "upscale_files": "srspace.batch",
     "write_picture": "srspace.images",
 }
 
 __all__ = ["__version__", *sorted(_EXPORTS)]
 
 if TYPE_CHECKING:
+    from srspace.batch import BatchSettings, Done, Failed, Kept, Outcome, Skipped, upscale_files
     from srspace.checkpoints import load_encoder, load_flow, load_fusion
     from srspace.collapse import sample
     from srspace.config import (

@@ -6,11 +6,17 @@ codes) is the command line's business; for that, errors carry the facts as attri
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
 class SRSpaceError(Exception):
     """Base class: its message is one sentence that a user can act on."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Most subclasses make their message of other arguments, which pickle would have to know.
+        return _restored, (type(self), self.args, self.__dict__)
 
 
 class UsageError(SRSpaceError):
@@ -40,6 +46,56 @@ class MissingExtraError(UsageError):
     def __init__(self, what: str, package: str, extra: str) -> None:
         super().__init__(f"{what} needs {package}, which is not installed: pip install 'srspace[{extra}]'.")
         self.package, self.extra = package, extra
+
+
+class NoPictureError(UsageError):
+    """What the user named holds no picture.
+
+    Attributes:
+        recursive: whether folders inside folders were searched.
+    """
+
+    def __init__(self, places: Sequence[str], recursive: bool) -> None:
+        super().__init__(f"there is no picture in {', '.join(places)}.")
+        self.recursive = recursive
+
+
+class EarlierResultsError(UsageError):
+    """Every input is a result of an earlier run."""
+
+    def __init__(self) -> None:
+        super().__init__("all pictures there are earlier results of srspace.")
+
+
+class SharedTargetError(UsageError):
+    """Two inputs would be written to one place.
+
+    Attributes:
+        target: the place.
+    """
+
+    def __init__(self, one: str, other: str, target: Path) -> None:
+        super().__init__(f"{one} and {other} would both be written to {target}.")
+        self.target = target
+
+
+class ReplacedInputError(UsageError):
+    """A result would be written over an input.
+
+    Attributes:
+        target: the place.
+    """
+
+    def __init__(self, target: Path, name: str) -> None:
+        super().__init__(f"{target} would replace the input {name}.")
+        self.target = target
+
+
+class TerminalError(UsageError):
+    """A picture would be written to a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__("a picture is not written to a terminal.")
 
 
 class ImageError(SRSpaceError):
@@ -73,6 +129,18 @@ class PictureSizeError(OutputError):
     def __init__(self, format: str, most: int, width: int, height: int) -> None:
         super().__init__(f"{format} holds at most {most} pixels a side, not {width}x{height}.")
         self.format, self.most = format, most
+
+
+class CandidateExistsError(OutputError):
+    """Something else stands where a candidate should be saved.
+
+    Attributes:
+        path: the place.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} exists and is no candidate of this picture with these settings.")
+        self.path = path
 
 
 class ResourceError(SRSpaceError):
@@ -148,3 +216,9 @@ class NoFusionError(WeightsError):
     def __init__(self, mode: str, weights: str, others: list[str]) -> None:
         super().__init__(f"the catalogue has no network for the mode {mode} with the weights {weights}.")
         self.mode, self.weights, self.others = mode, weights, others
+
+
+def _restored(kind: type[SRSpaceError], arguments: tuple[Any, ...], facts: dict[str, Any]) -> SRSpaceError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(facts)
+    return error

@@ -6,15 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 from srspace.errors import (
+    CandidateExistsError,
     CheckpointError,
     DeviceMemoryError,
+    EarlierResultsError,
     MemoryLimitError,
     NoFusionError,
+    NoPictureError,
     NotAFileError,
     PictureSizeError,
+    ReplacedInputError,
     SeveralLrFoldersError,
+    SharedTargetError,
     SRSpaceError,
     StackSizeError,
+    TerminalError,
     UsageError,
     WeightsError,
 )
@@ -33,6 +39,12 @@ _EXIT_CODES: dict[type[SRSpaceError], int] = {
 }
 
 _ADVICE: dict[type[SRSpaceError], Callable[[Any], str]] = {
+    NoPictureError: lambda e: "" if e.recursive else "To search folders inside it, use --recursive.",
+    EarlierResultsError: lambda e: "To upscale them again, name them one by one, or give -o another folder.",
+    SharedTargetError: lambda e: "Keep them apart with --recursive, --format, another folder or separate runs.",
+    ReplacedInputError: lambda e: "Use --suffix or -o.",
+    TerminalError: lambda e: "Redirect standard output or use -o.",
+    CandidateExistsError: lambda e: "Give --save-samples another folder, or --overwrite.",
     StackSizeError: lambda e: f"Use -n {e.size} or a multiple of it.",
     NotAFileError: lambda e: "To write to a pipe, use -o -.",
     PictureSizeError: lambda e: "Use --format png or tiff.",
@@ -50,5 +62,5 @@ def exit_code(error: SRSpaceError) -> int:
 
 def in_words(error: SRSpaceError) -> str:
     """The error's message and, where an option would help, a sentence that names it."""
-    advice = next((f" {words(error)}" for kind, words in _ADVICE.items() if isinstance(error, kind)), "")
-    return str(error) + advice
+    advice = next((words(error) for kind, words in _ADVICE.items() if isinstance(error, kind)), "")
+    return f"{error} {advice}" if advice else str(error)

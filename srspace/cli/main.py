@@ -21,6 +21,7 @@ from srspace.cli.failures import (
     in_words,
 )
 from srspace.errors import SRSpaceError
+from srspace.streams import abandon_standard_output
 
 app = typer.Typer(
     name="srspace",
@@ -31,7 +32,7 @@ app = typer.Typer(
     help="Super-resolution that samples the space of plausible pictures and collapses it where you want.",
     epilog="Exit codes: 0 all done, 1 some failed, 2 bad usage, 3 weights unusable, 130 interrupted.",
 )
-app.command()(upscale.upscale)
+app.command(epilog=upscale.epilog())(upscale.upscale)
 app.add_typer(weights.app, name="weights")
 app.add_typer(train.app, name="train")
 bench.app.command("speed")(bench_speed.speed)
@@ -71,12 +72,12 @@ def main(arguments: list[str] | None = None) -> int:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else EXIT_OK
     except SRSpaceError as error:
-        output.complain(in_words(error))
+        output.complain(in_words(error), error)
         return exit_code(error)
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (click.Abort, typer.Abort, KeyboardInterrupt):
-        output.complain("interrupted; nothing is half-written.")
+    except (click.Abort, typer.Abort, KeyboardInterrupt) as error:
+        output.complain("interrupted; nothing is half-written.", error)
         return EXIT_INTERRUPTED
     except Exception as error:
         shown = getattr(error, "format_message", None)
@@ -86,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
                 show()
             return EXIT_USAGE
         if isinstance(error, BrokenPipeError):
-            output.abandon_stdout()
+            abandon_standard_output()
             return EXIT_FAILED
-        output.complain(output.unexpected(error))
+        output.complain(output.unexpected(error), error)
         return EXIT_UNEXPECTED

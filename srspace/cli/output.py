@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from srspace.errors import ImageError, OutputError
+from srspace.streams import writing_standard_output
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress as Bar
+
+    from srspace.batch import Progress
 
 debug = False
 """Whether tracebacks are shown; set by :func:`srspace.cli.main.main`."""
@@ -33,16 +35,16 @@ def message(text: str) -> None:
         print(printable(text), file=sys.stderr, flush=True)
 
 
-def complain(text: str) -> None:
-    """Print an error on stderr, with the traceback of what is being handled under ``--debug``."""
-    show_traceback()
+def complain(text: str, error: BaseException) -> None:
+    """Print what is wrong on stderr, with the traceback of ``error`` under ``--debug``."""
+    show_traceback(error)
     message(f"srspace: {text}")
 
 
-def show_traceback() -> None:
-    """Under ``--debug``, print the traceback of what is being handled."""
-    if debug and sys.exc_info()[0] is not None:
-        traceback.print_exc()
+def show_traceback(error: BaseException) -> None:
+    """Under ``--debug``, print the traceback of ``error``."""
+    if debug:
+        traceback.print_exception(error)
 
 
 def unexpected(error: Exception) -> str:
@@ -65,34 +67,8 @@ def print_json(record: dict[str, Any], *, error: bool = False) -> None:
     encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
     line = json.dumps(record, ensure_ascii=encoding != "utf8")
     line = re.sub(r"[\ud800-\udfff\x7f-\x9f\u2028\u2029]", lambda c: f"\\u{ord(c[0]):04x}", line)
-    with _writing_stdout():
+    with writing_standard_output():
         print(line, file=stream, flush=True)
-
-
-def write_stdout(data: bytes) -> None:
-    """Write a picture to standard output.
-
-    Raises:
-        OutputError: it is closed or full.
-    """
-    with _writing_stdout():
-        if sys.stdout is None:
-            raise OSError("it is closed")
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-
-
-def stdin_bytes() -> BinaryIO:
-    """Standard input as a stream of bytes.
-
-    Raises:
-        ImageError: it is closed, or a terminal.
-    """
-    if sys.stdin is None:
-        raise ImageError("standard input is closed.")
-    if sys.stdin.isatty():
-        raise ImageError("standard input is a terminal; redirect a picture into it.")
-    return sys.stdin.buffer
 
 
 def console() -> Console:
@@ -101,21 +77,16 @@ def console() -> Console:
 
 
 @contextmanager
-def progress_bar(total: int, *, quiet: bool) -> Iterator[tuple[Callable[[str], None], Callable[[float], None]]]:
-    """A bar over ``total`` pictures, on stderr and only when that is a terminal.
-
-    Yields two functions: one starts the next picture by name, one sets the share of it that is done.
-    """
+def batch_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """A bar over the pictures of a run, on stderr and only when that is a terminal."""
     with _bar(quiet=quiet) as bar:
-        task = bar.add_task("", total=total)
-        started = 0
+        task = bar.add_task("", total=None)
 
-        def start(name: str) -> None:
-            nonlocal started
-            started += 1
-            bar.update(task, description=printable(name), completed=started - 1)
+        def report(progress: Progress) -> None:
+            name = printable(Path(progress.name).name)
+            bar.update(task, description=name, total=progress.total, completed=progress.index + progress.share)
 
-        yield start, lambda share: bar.update(task, completed=started - 1 + share)
+        yield report
 
 
 @contextmanager
@@ -139,7 +110,7 @@ def named_progress(*, quiet: bool) -> Iterator[Callable[[str, float], None]]:
         yield report
 
 
-def _bar(*, quiet: bool) -> Progress:
+def _bar(*, quiet: bool) -> Bar:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     screen = console()
@@ -149,23 +120,6 @@ def _bar(*, quiet: bool) -> Progress:
         text, BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
         console=screen, disable=hidden, transient=True, redirect_stdout=False,
     )  # fmt: skip
-
-
-@contextmanager
-def _writing_stdout() -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        abandon_stdout()
-        closed = isinstance(error, BrokenPipeError)
-        detail = "it was closed" if closed else getattr(error, "strerror", None) or str(error)
-        raise OutputError(f"standard output cannot be written: {detail}.") from error
-
-
-def abandon_stdout() -> None:
-    """Send what is still buffered nowhere, so that the interpreter does not fail on it when it ends."""
-    with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _escaped(character: str) -> str:

@@ -2,126 +2,195 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from srspace.cli.failures import EXIT_FAILED, EXIT_OK
+from srspace import modes
+from srspace.cli import options
+from srspace.cli.failures import EXIT_FAILED, EXIT_OK, in_words
+from srspace.cli.options import ADVANCED, IO, SAMPLING, flag, option, takes
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig, parse_memory
-from srspace.errors import UsageError
+from srspace.errors import SRSpaceError
+from srspace.modes import Mode
+
+if TYPE_CHECKING:
+    from srspace.batch import BatchSettings, Outcome
 
 
-def upscale(
-    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders, or - for standard input.")],
+def _complete_mode(incomplete: str) -> list[tuple[str, str]]:
+    return [(mode.name, mode.help) for mode in modes.every().values() if mode.name.startswith(incomplete)]
+
+
+def _parameters() -> dict[str, Any]:
+    """An option for every number that some mode can be adjusted by."""
+    users: dict[str, list[Mode]] = {}
+    for mode in modes.every().values():
+        for parameter in mode.parameters:
+            users.setdefault(parameter.name, []).append(mode)
+    return {name: _number(name, found) for name, found in users.items()}
+
+
+def _number(name: str, users: list[Mode]) -> Any:
+    of = ", ".join(mode.name for mode in users)
+    parameter = next(p for p in users[0].parameters if p.name == name)
+    return Annotated[
+        float | None,
+        option(
+            f"--{name.replace('_', '-')}", panel=SAMPLING, metavar="NUMBER", default=f"{parameter.default:g}",
+            help=f"{parameter.help} ({of}; from {parameter.low:g} to {parameter.high:g}).",
+        ),
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``srspace upscale`` is told."""
+
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures, folders, or - for standard input.")]
     output: Annotated[
-        str | None, typer.Option("--output", "-o", help="File, folder, or - for standard output [beside the input].")
-    ] = None,
-    mode: Annotated[
-        str, typer.Option("--mode", "-m", help="mean, median, fusion-l1, fusion-lpips, sample or rrdb.")
-    ] = "mean",
-    tau: Annotated[float, typer.Option("--tau", "-t", help="Temperature of the candidates.")] = 0.9,
-    samples: Annotated[int, typer.Option("--samples", "-n", help="N, candidates per picture.")] = 10,
-    seed: Annotated[int, typer.Option(help="Seed of the candidates.")] = 0,
-    weights: Annotated[
-        str, typer.Option("--weights", "-w", help="Catalogue name, folder or hf://owner/repo[@revision].")
-    ] = DEFAULT_WEIGHTS,
-    fusion: Annotated[
-        str | None, typer.Option("--fusion", help="Fusion network, named like --weights [the one of the weights].")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
-    tile: Annotated[int | None, typer.Option(help="Tile side in input pixels; 0 never tiles [from memory].")] = None,
-    max_memory: Annotated[
-        str | None, typer.Option("--max-memory", help="Memory on the device, e.g. 4G [half of what is free].")
-    ] = None,
-    format: Annotated[str | None, typer.Option(help="png, tiff, webp, jpeg or avif [the input's].")] = None,
-    suffix: Annotated[str | None, typer.Option(help="Added to result names [_x4 with 4x weights].")] = None,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Descend into folders.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
+        str | None,
+        option(
+            "--output", "-o", panel=IO, metavar="PATH", help="File, folder, or - for standard output.",
+            default="beside the input",
+        ),
+    ] = None  # fmt: skip
+    format: Annotated[
+        str | None,
+        option(
+            "--format",
+            panel=IO,
+            metavar="NAME",
+            help="Of results: png, tiff, webp, jpeg or avif.",
+            default="the input's",
+        ),
+    ] = None
+    suffix: Annotated[
+        str | None,
+        option(
+            "--suffix", panel=IO, metavar="TEXT", help="Added to result names.", default="_x4, by the weights' scale"
+        ),
+    ] = None
+    recursive: Annotated[bool, flag("--recursive", "-r", panel=IO, help="Search folders inside folders.")] = False
+    overwrite: Annotated[bool, flag("--overwrite", panel=IO, help="Replace results that exist.")] = False
     save_samples: Annotated[
-        Path | None, typer.Option("--save-samples", help="Also write every candidate, as PNG, into this folder.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
-) -> int:
+        Path | None, option("--save-samples", panel=IO, metavar="DIR", help="Also write every candidate, as PNG.")
+    ] = None
+    as_json: options.AsJson = False
+    quiet: options.Quiet = False
+    mode: Annotated[
+        str,
+        option(
+            "--mode", "-m", panel=SAMPLING, metavar="NAME", autocompletion=_complete_mode,
+            help=f"How candidates become one picture: {', '.join(modes.every())}.",
+        ),
+    ] = modes.DEFAULT  # fmt: skip
+    samples: options.Samples = None
+    tau: options.Tau = SamplingConfig.temperature
+    seed: options.Seed = SamplingConfig.seed
+    parameters: dict[str, float] = field(default_factory=dict, metadata={"options": _parameters})
+    device: options.Device = "auto"
+    precision: options.Precision = "auto"
+    tile: options.Tile = None
+    max_memory: options.MaxMemory = None
+    weights: options.Weights = DEFAULT_WEIGHTS
+    fusion: Annotated[
+        str | None,
+        option(
+            "--fusion",
+            panel=ADVANCED,
+            metavar="NAME",
+            help="Fusion network, named like --weights.",
+            default="the weights' own",
+        ),
+    ] = None
+
+    def settings(self) -> BatchSettings:
+        """The same, as the library takes it."""
+        from srspace.batch import BatchSettings
+
+        limit = None if self.max_memory is None else parse_memory(self.max_memory)
+        given: dict[str, Any] = {"samples": self.samples, "tile": self.tile, "max_memory": limit}
+        return BatchSettings(
+            weights=self.weights,
+            fusion=self.fusion,
+            mode=self.mode,
+            parameters=self.parameters,
+            sampling=SamplingConfig(
+                temperature=self.tau, seed=self.seed, **{k: v for k, v in given.items() if v is not None}
+            ),
+            device=self.device,
+            precision=self.precision,
+            output=self.output,
+            format=self.format,
+            suffix=self.suffix,
+            recursive=self.recursive,
+            overwrite=self.overwrite,
+            save_samples=self.save_samples,
+        )
+
+
+@takes(Options)
+def upscale(options: Options) -> int:
     """Upscale pictures.
 
-    Existing results are kept unless --overwrite, and earlier results found among the inputs are not upscaled again.
-    JSON goes to stdout, or to stderr when the picture does.
+    Results that exist are kept unless --overwrite is given, and results of earlier runs that are found among the
+    inputs are not upscaled again. JSON goes to stdout, or to stderr when the picture itself goes to stdout.
     """
-    from srspace.cli.batch import find_inputs, plan
-    from srspace.cli.output import message, progress_bar
-    from srspace.hub import choose_fusion, weights_scale
-    from srspace.images import format_named
+    from srspace.batch import upscale_files
+    from srspace.cli.output import batch_progress, message
 
-    limit = None if max_memory is None else parse_memory(max_memory)
-    sampling = SamplingConfig(temperature=tau, samples=samples, seed=seed, tile=tile, max_memory=limit)
-    _check_mode(mode, fusion, save_samples)
-    if mode == "sample":
-        sampling = replace(sampling, samples=1)
-    format = None if format is None else format_named(format)
-    found = find_inputs(inputs, recursive=recursive)
-    scale = weights_scale(weights)
-    fusion = choose_fusion(weights, mode, fusion) if mode.startswith("fusion") else None
-    planned = plan(
-        found,
-        output,
-        suffix=f"_x{scale}" if suffix is None else suffix,
-        format=format,
-        save_samples=save_samples,
-        samples=sampling.samples or 0,
-    )
-    if planned.jobs[0].target is None and sys.stdout is not None and sys.stdout.isatty():
-        raise UsageError("a picture is not written to a terminal; redirect standard output or give -o.")
-    from srspace.cli.run import Run
-    from srspace.upscaler import Upscaler
-
-    upscaler = Upscaler.load(weights, modes=(mode,), fusion=fusion, device=device, precision=precision)
-    upscaler.check(mode, sampling)
-    run = Run(upscaler, mode, sampling, weights, fusion, format, overwrite)
-    failed = 0
-    for path, reason in planned.skipped:
-        _print(run.record(str(path), None) | {"status": "skipped", "error": reason}, as_json=as_json, quiet=quiet)
-    with progress_bar(len(planned.jobs), quiet=quiet or as_json) as (start, share):
-        for job in planned.jobs:
-            start(Path(job.name).name)
-            record = run.attempt(job, share)
-            failed += record["status"] == "failed"
-            _print(record, as_json=as_json, quiet=quiet)
-    if failed and len(planned.jobs) > 1 and not quiet and not as_json:
-        message(f"{failed} of {len(planned.jobs)} pictures failed.")
+    statuses = []
+    with batch_progress(quiet=options.quiet or options.as_json) as progress:
+        for outcome in upscale_files(options.inputs, options.settings(), progress):
+            statuses.append(outcome.status)
+            _print(outcome, options)
+    failed, tried = statuses.count("failed"), len(statuses) - statuses.count("skipped")
+    if failed and tried > 1 and not options.quiet and not options.as_json:
+        message(f"{failed} of {tried} pictures failed.")
     return EXIT_FAILED if failed else EXIT_OK
 
 
-def _check_mode(mode: str, fusion: str | None, save_samples: Path | None) -> None:
-    from srspace import modes
-
-    modes.find(mode)
-    if fusion is not None and not mode.startswith("fusion"):
-        raise UsageError(f"--fusion goes with the fusion modes, not with {mode}.")
-    if save_samples is not None and mode == "rrdb":
-        raise UsageError("the mode rrdb draws no candidates that --save-samples could write.")
-    if save_samples is not None and save_samples.exists() and not save_samples.is_dir():
-        raise UsageError(f"{save_samples} is a file; --save-samples takes a folder.")
+def epilog() -> str:
+    """What stands below the options: a line for every mode."""
+    lines = [f"  {mode.name}: {mode.help}." for mode in modes.every().values()]
+    return options.plain("\n".join(["\b", "Modes:", *lines]))
 
 
-def _print(record: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
-    from srspace.cli.batch import STDIO
-    from srspace.cli.output import message, print_json
+def _print(outcome: Outcome, options: Options) -> None:
+    from srspace.batch import STDIO, Failed
+    from srspace.cli.output import message, print_json, show_traceback
 
-    if as_json:
-        print_json(record, error=record["output"] == STDIO)
-    elif record["status"] == "failed":
-        message(f"srspace: {record['error']}")
-    elif quiet:
-        return
-    elif record["status"] == "skipped":
-        message(f"{record['input']} skipped: {record['error']}; name it alone to upscale it again.")
-    else:
-        size = "" if record["width"] is None else f"{record['width']}x{record['height']}"
-        took = f"{size}, {record['seconds']:.1f} s" if record["status"] == "done" else f"kept, {size or 'unreadable'}"
-        redrawn = f", {len(record['redraws'])} candidates redrawn" if record["redraws"] else ""
-        message(f"{record['input']} -> {record['output']} ({took}{redrawn})")
+    words = _words(outcome)
+    if isinstance(outcome, Failed):
+        show_traceback(outcome.error)
+    if options.as_json:
+        told = {"error": words} if isinstance(outcome, Failed) else {}
+        print_json(outcome.record() | told, error=outcome.output == STDIO)
+    elif isinstance(outcome, Failed):
+        message(f"srspace: {words}")
+    elif not options.quiet:
+        message(f"{outcome.input} {words}")
+
+
+def _words(outcome: Outcome) -> str:
+    """What is told of an outcome, beside the name of the input."""
+    from srspace.batch import Done, Failed, Kept, Skipped
+    from srspace.cli.output import unexpected
+
+    match outcome:
+        case Failed(error=SRSpaceError() as error):
+            return in_words(error)
+        case Failed():
+            return f"{outcome.input}: {unexpected(outcome.error)}"
+        case Skipped():
+            return f"skipped: {outcome.reason}; name it alone to upscale it again."
+        case Done():
+            redrawn = f", {len(outcome.redraws)} candidates redrawn" if outcome.redraws else ""
+            return f"-> {outcome.output} ({outcome.width}x{outcome.height}, {outcome.seconds:.1f} s{redrawn})"
+        case Kept():
+            size = "unreadable" if outcome.width is None else f"{outcome.width}x{outcome.height}"
+            return f"-> {outcome.output} (kept, {size}{', made with other settings' if outcome.differs else ''})"
+    raise TypeError(f"{outcome!r} is no outcome")

@@ -1,6 +1,15 @@
 """Pictures in files: bit depth, alpha, grey, colour profiles and orientation come out as they went in."""
 
-from srspace.images.formats import FORMATS, Format, Writing, format_named, format_of, is_picture_path, writable
+from srspace.images.formats import (
+    FORMATS,
+    Format,
+    Writing,
+    format_named,
+    format_of,
+    is_picture_path,
+    writable,
+    written_as,
+)
 from srspace.images.header import Header, read_header
 from srspace.images.picture import Picture
 from srspace.images.reading import MAX_PIXELS, read_bytes, read_picture, read_rgb8
@@ -27,4 +36,5 @@ __all__ = [
     "read_rgb8",
     "writable",
     "write_picture",
+    "written_as",
 ]

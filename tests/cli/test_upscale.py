@@ -14,13 +14,7 @@ import pytest
 from PIL import Image
 
 from srspace.cli.main import main
-
-
-def picture(path: Path, size: tuple[int, int] = (8, 6), seed: int = 0) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    Image.fromarray(rng.integers(90, 160, (size[1], size[0], 3), np.uint8)).save(path)
-    return path
+from tests.pictures import picture
 
 
 def run(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -269,7 +263,8 @@ def test_unusual_names_survive(tmp_path: Path, tiny: Path):
 def test_progress_shows_names_as_they_are(monkeypatch):
     import sys as system
 
-    from srspace.cli.output import progress_bar
+    from srspace.batch import Progress
+    from srspace.cli.output import batch_progress
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -278,10 +273,9 @@ def test_progress_shows_names_as_they_are(monkeypatch):
     screen = Terminal()
     monkeypatch.setattr(system, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    with progress_bar(1, quiet=False) as (start, share):
-        start("[/red][bold]x\udcff\n.png")
-        share(0.5)
-    assert "[/red][bold]x\\xff\\n.png" in screen.getvalue()
+    with batch_progress(quiet=False) as report:
+        report(Progress("in/[:red][bold]x\udcff\n.png", 0, 1, 0.5))
+    assert "[:red][bold]x\\xff\\n.png" in screen.getvalue()
 
 
 def test_an_unexpected_error_does_not_end_a_batch(tmp_path: Path, tiny: Path, capsys, monkeypatch):
@@ -372,9 +366,11 @@ def test_records_all_have_the_same_keys(tmp_path: Path, tiny: Path, capsys):
     assert {tuple(r) for r in seen} == {tuple(seen[0])}
     for r in seen:
         assert (r["mode"], r["tau"], r["n"], r["seed"], r["scale"]) == ("mean", 0.9, 2, 7, 4)
-        assert r["weights"] == str(tiny / "x4") and (r["error"] is None) == (r["status"] in ("done", "kept"))
+        assert r["weights"] == ("x4" if r["status"] == "kept" else str(tiny / "x4"))
+        assert (r["device"] is None) == (r["status"] == "kept") and r["parameters"] == {}
+        assert (r["error"] is None) == (r["status"] in ("done", "kept"))
         assert (r["width"], r["height"]) == ((32, 24) if r["status"] in ("done", "kept") else (None, None))
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "srspace" / "batch" / "README.md").read_text()
     assert all(f"`{key}`" in readme for key in seen[0])
 
 
@@ -465,7 +461,7 @@ def test_interrupting_leaves_nothing_half_written(tmp_path: Path, tiny: Path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     deadline = time.monotonic() + 60
-    while not list((tmp_path / "s").glob("*.png")) and time.monotonic() < deadline:
+    while not (tmp_path / "s").is_dir() and time.monotonic() < deadline:  # it is made just before the sampling
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     error = process.stderr.read().decode()

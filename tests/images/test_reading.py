@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import io
-import warnings
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,47 +8,14 @@ import pytest
 import pyvips
 from PIL import Image
 
-from srspace.errors import ImageError, OutputError, UsageError
+from srspace.errors import ImageError
 from srspace.images import (
-    Header,
     Picture,
     encode_picture,
-    format_named,
-    format_of,
-    is_picture_path,
-    read_header,
     read_picture,
     read_rgb8,
-    writable,
-    write_picture,
 )
-from srspace.provenance import Provenance, source_key
-
-
-def encoded(image: Image.Image, format: str = "PNG", **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format, **options)
-    return buffer.getvalue()
-
-
-def deep(samples: np.ndarray, interpretation: str = "rgb16") -> pyvips.Image:
-    return pyvips.Image.new_from_array(samples).copy(interpretation=interpretation)
-
-
-@pytest.mark.parametrize("format", ["png", "tiff"])
-@pytest.mark.parametrize("bands", [1, 2, 3, 4])
-def test_16_bit_files_survive(format: str, bands: int):
-    rng = np.random.default_rng(0)
-    samples = rng.integers(0, 65536 if bands > 2 else 256, (5, 7, bands), dtype=np.uint16)
-    grey, transparent = bands < 3, bands in (2, 4)
-    rgb = np.repeat(samples[..., :1], 3, 2) if grey else samples[..., :3]
-    alpha = samples[..., -1].astype(np.float32) / 65535 if transparent else None
-    picture = Picture((rgb / 65535).astype(np.float32), alpha, 16, grey)
-    again = read_picture(encode_picture(picture, format, provenance=Provenance("")))
-    assert (again.bit_depth, again.grey, again.alpha is None) == (16, grey, alpha is None)
-    assert np.abs(again.rgb - picture.rgb).max() < 1e-6
-    if alpha is not None:
-        assert np.abs(again.alpha - alpha).max() < 1e-6
+from tests.pictures import deep, encoded
 
 
 @pytest.mark.parametrize(
@@ -128,33 +93,6 @@ def test_every_orientation_is_applied_once(format: str):
         assert ("L" if x < again.width / 2 else "R") + ("T" if y < again.height / 2 else "B") == corner
 
 
-@pytest.mark.parametrize("format", sorted(writable()))
-@pytest.mark.parametrize("bit_depth", [8, 16])
-@pytest.mark.parametrize("grey", [False, True])
-@pytest.mark.parametrize("transparent", [False, True])
-def test_results_carry_their_mark(tmp_path: Path, format: str, bit_depth: int, grey: bool, transparent: bool):
-    rgb = np.full((6, 8, 3), 0.5, np.float32)
-    picture = Picture(rgb, rgb[..., 0] if transparent else None, bit_depth, grey)
-    mark = Provenance(
-        source_key(Path("x/b\u00fc[red].png")), {"weights": 'a"<&>\u00e9', "tau": 0.9, "n": 10, "fusion": None}
-    )
-    path = tmp_path / "picture"
-    write_picture(picture, path, format, provenance=mark)
-    assert read_header(path) == Header(8, 6, mark)
-    write_picture(picture, path, format)
-    assert read_header(path) == Header(8, 6)
-
-
-def test_a_mark_gives_no_name_away():
-    packet = Provenance(source_key(Path("secret.png")), {"mode": "mean"}).to_xmp()
-    assert b"secret" not in packet and b"srspace" in packet
-
-
-def test_files_that_are_no_pictures_carry_no_mark(tmp_path: Path):
-    (tmp_path / "a.png").write_bytes(b"hello")
-    assert read_header(tmp_path / "a.png") is None and read_header(tmp_path / "missing.tif") is None
-
-
 def test_animations_give_their_first_frame():
     first, second = Image.new("RGB", (8, 6), (200, 100, 50)), Image.new("RGB", (8, 6))
     for format, options in {"PNG": {}, "WEBP": {"lossless": True}, "GIF": {}}.items():
@@ -169,16 +107,6 @@ def test_a_grey_palette_with_a_colour_profile_stays_in_colour():
     palette = Image.new("L", (4, 4), 90).convert("P")
     assert read_picture(encoded(palette)).grey
     assert not read_picture(encoded(palette, icc_profile=profile)).grey
-
-
-def test_a_format_that_is_too_small_is_refused_before_encoding():
-    with pytest.raises(OutputError, match="webp holds at most 16383 pixels"):
-        encode_picture(Picture(np.zeros((1, 16384, 3), np.float32)), "webp")
-
-
-def test_decoding_warns_nobody(recwarn: pytest.WarningsRecorder):
-    read_picture(encoded(Image.new("RGB", (4, 4)).convert("P"), transparency=bytes([128] * 256)))
-    assert not recwarn.list
 
 
 def test_bit_depth_comes_from_the_type_not_the_brightest_pixel():
@@ -212,26 +140,9 @@ def test_orientation_is_applied_once():
     assert (again.height, again.width) == (4, 2)
 
 
-def test_profiles_are_kept():
-    from PIL import ImageCms
-
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    picture = read_picture(encoded(Image.new("RGB", (3, 3)), icc_profile=profile))
-    for format in ("png", "jpeg", "webp", "tiff"):
-        assert read_picture(encode_picture(picture, format)).icc_profile == profile
-    deep = Picture(picture.rgb, None, 16, False, profile)
-    for format in ("png", "tiff"):
-        assert read_picture(encode_picture(deep, format)).icc_profile == profile
-
-
 def test_cmyk_becomes_rgb():
     picture = read_picture(encoded(Image.new("CMYK", (3, 3), (0, 255, 255, 0)), "JPEG"))
     assert picture.rgb.shape == (3, 3, 3) and picture.rgb[0, 0, 0] > 0.8 > 0.3 > picture.rgb[0, 0, 1]
-
-
-def test_jpeg_of_a_transparent_picture_is_on_white():
-    picture = Picture(np.zeros((2, 2, 3), np.float32), np.zeros((2, 2), np.float32))
-    assert read_picture(encode_picture(picture, "jpeg")).rgb.min() > 0.98
 
 
 def test_bad_files_get_one_sentence(tmp_path: Path):
@@ -245,17 +156,6 @@ def test_bad_files_get_one_sentence(tmp_path: Path):
         read_picture(encoded(Image.new("L", (200, 200))), max_pixels=1000)
     with pytest.raises(ImageError, match="cannot be read"):
         read_picture(tmp_path / "missing.png")
-
-
-def test_writing_is_all_or_nothing(tmp_path: Path):
-    picture = Picture(np.zeros((2, 2, 3), np.float32))
-    write_picture(picture, tmp_path / "new" / "a.png")
-    assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.png"]
-    with pytest.raises(UsageError, match="names no format"):
-        write_picture(picture, tmp_path / "a.xyz")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError):
-        write_picture(picture, tmp_path / "file" / "a.png")
 
 
 def test_8_bit_rgb_keeps_bytes_rounds_deeper_samples_and_turns_the_right_way_up(tmp_path: Path):
@@ -282,36 +182,3 @@ def test_8_bit_rgb_keeps_bytes_rounds_deeper_samples_and_turns_the_right_way_up(
 def test_8_bit_rgb_shows_transparent_parts_on_white():
     hidden = np.dstack((np.zeros((2, 2, 3), np.uint8), np.array([[0, 255], [128, 64]], np.uint8)))
     assert read_rgb8(encoded(Image.fromarray(hidden)))[..., 0].tolist() == [[255, 0], [127, 191]]
-
-
-def test_warnings_are_back_after_decoding_in_several_threads():
-    data = encoded(Image.new("RGB", (64, 64)).convert("P"), transparency=bytes([128] * 256))
-    before = list(warnings.filters)
-    with warnings.catch_warnings(record=True) as seen, ThreadPoolExecutor(4) as executor:
-        warnings.simplefilter("always")
-        list(executor.map(lambda _: read_picture(data), range(64)))
-        warnings.warn("still heard", stacklevel=1)
-    assert [str(w.message) for w in seen] == ["still heard"] and warnings.filters == before
-
-
-@pytest.mark.parametrize("format", ["JPEG", "WEBP", "TIFF", "PNG"])
-def test_headers_tell_the_size_the_right_way_up(tmp_path: Path, format: str):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    (tmp_path / "a").write_bytes(encoded(Image.new("RGB", (8, 6)), format, exif=exif))
-    assert read_header(tmp_path / "a") == Header(6, 8)
-    image = deep(np.zeros((6, 8, 2), np.uint16), "grey16")  # a kind that Pillow does not know
-    image.set_type(pyvips.GValue.gint_type, "orientation", 8)
-    image.write_to_file(str(tmp_path / "b.tif"))
-    assert read_header(tmp_path / "b.tif") == Header(6, 8)
-
-
-def test_formats_are_found_by_name_and_by_suffix():
-    assert [format_named(name) for name in ("PNG", "jpg", "tif", "avif")] == ["png", "jpeg", "tiff", "avif"]
-    assert format_of(Path("x/A.JPEG")) == "jpeg"
-    for name in ("bmp", "gif", "xyz", ""):
-        with pytest.raises(UsageError, match="must be one of png, tiff, webp, jpeg, avif"):
-            format_named(name)
-    with pytest.raises(UsageError, match="names no format"):
-        format_of(Path("a.bmp"))
-    assert is_picture_path(Path("a.BMP")) and not is_picture_path(Path(".a.png")) and not is_picture_path(Path("a.txt"))

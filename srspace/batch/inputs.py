@@ -1,0 +1,113 @@
+"""From what the user named to pictures."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from srspace.errors import NoPictureError, UsageError
+from srspace.images import is_picture_path
+
+STDIO = "-"
+"""What stands for standard input and output."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An input picture.
+
+    Attributes:
+        path: the file, or None for standard input.
+        folder: its place below the input folder that it was found in.
+        root: that folder, or None when the user named the file itself.
+        problem: why it cannot even be opened, or None.
+    """
+
+    path: Path | None
+    folder: Path = Path()
+    root: Path | None = None
+    problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The path as typed or found, ``-`` for standard input."""
+        return STDIO if self.path is None else str(self.path)
+
+
+def find_inputs(inputs: Iterable[str | Path], *, recursive: bool) -> list[Found]:
+    """Expand what the user named into pictures; each is found once.
+
+    Args:
+        inputs: files, folders or ``-``.
+        recursive: descend into folders (not through links to folders, nor into hidden ones).
+
+    Raises:
+        UsageError: an input is missing, or there is no picture at all.
+    """
+    names = [str(name) for name in inputs]
+    if STDIO in names:
+        if len(names) > 1:
+            raise UsageError("'-' (standard input) cannot be mixed with other inputs.")
+        return [Found(None)]
+    found: dict[Path | None, Found] = {}
+    for name in names:
+        for picture in _expand(Path(name), recursive):
+            found.setdefault(picture.path and picture.path.absolute(), picture)
+    if not found:
+        raise NoPictureError(names, recursive)
+    return list(found.values())
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything at ``path``; nothing can be where the name is too long or links go in circles."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder at ``path``, likewise."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def real(path: Path) -> Path:
+    """``path`` without links, as far as they lead anywhere."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        return path.absolute()
+
+
+def _expand(path: Path, recursive: bool) -> Iterator[Found]:
+    if not is_folder(path):
+        if not os.path.lexists(path):
+            raise UsageError(f"{path} does not exist.")
+        yield Found(path, problem=None if exists(path) else f"{path} is a broken link.")
+        return
+    errors: list[OSError] = []
+    for folder, folders, files in os.walk(path, onerror=errors.append):
+        folders[:] = sorted(f for f in folders if not f.startswith(".")) if recursive else []
+        for name in sorted(files):
+            picture = Path(folder, name)
+            if is_picture_path(picture):
+                yield Found(picture, picture.parent.relative_to(path), path, _unreadable(picture))
+    for error in errors:
+        where = Path(error.filename)
+        yield Found(where, Path(), path, f"{where} cannot be read: {error.strerror}.")
+
+
+def _unreadable(path: Path) -> str | None:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return f"{path} is a broken link."
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}."
+    return None if stat.S_ISREG(mode) else f"{path} is not a regular file."

@@ -1,0 +1,192 @@
+"""What became of a picture, for programs to match on and for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from srspace import modes
+from srspace.errors import SRSpaceError
+
+if TYPE_CHECKING:
+    from srspace.batch.settings import BatchSettings
+    from srspace.provenance import Provenance
+    from srspace.upscaler import Redraw
+
+
+@dataclass(frozen=True)
+class Made:
+    """With what a result is made; None stands for what is not known or does not apply.
+
+    Attributes:
+        weights: the flow's weights, as they were named.
+        fusion: the fusion network's, in a mode that uses one.
+        mode: name of the mode.
+        tau: temperature of the candidates; None in a mode that draws none.
+        n: number of candidates, 0 in such a mode.
+        seed: of the candidates; None in such a mode.
+        scale: the upscaling factor.
+        device: where it was computed; not known of a result that was found.
+        precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
+        parameters: all numbers that the mode was adjusted by.
+    """
+
+    weights: str | None = None
+    fusion: str | None = None
+    mode: str | None = None
+    tau: float | None = None
+    n: int | None = None
+    seed: int | None = None
+    scale: int | None = None
+    device: str | None = None
+    precision: str | None = None
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def by(cls, settings: BatchSettings, *, fusion: str | None, scale: int, device: str, precision: str) -> Made:
+        """What ``settings`` come to with these weights on this device."""
+        mode, sampling = modes.find(settings.mode), settings.sampling
+        return cls(
+            weights=settings.weights,
+            fusion=fusion,
+            mode=mode.name,
+            tau=sampling.temperature if mode.draws else None,
+            n=settings.samples,
+            seed=sampling.seed if mode.draws else None,
+            scale=scale,
+            device=device,
+            precision=precision,
+            parameters=mode.settings(settings.parameters),
+        )
+
+    @classmethod
+    def told_by(cls, mark: Provenance | None) -> Made:
+        """What a result's mark tells; nothing of a file without one."""
+        told = {} if mark is None else mark.settings
+        return cls(**{f.name: told[f.name] for f in fields(cls) if f.name in told and f.name != "device"})
+
+    def for_mark(self) -> dict[str, Any]:
+        """What a mark tells: folders by their names alone, so that it gives no path away."""
+        told = {k: v for k, v in asdict(self).items() if k != "device" and (k != "parameters" or v)}
+        for key in ("weights", "fusion"):
+            if told[key] is not None and Path(told[key]).is_dir():
+                told[key] = Path(told[key]).name
+        return told
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one picture: :class:`Done`, :class:`Kept`, :class:`Skipped` or :class:`Failed`.
+
+    Attributes:
+        input: the picture's path as typed or found, ``-`` for standard input.
+        output: where its result is or should be, ``-`` for standard output; None where none was wanted.
+        made: with what the result is made.
+    """
+
+    status: ClassVar[str]
+
+    input: str
+    output: str | None
+    made: Made
+
+    def record(self) -> dict[str, Any]:
+        """The outcome as JSON can hold it; every kind has the same keys, and what does not apply is None."""
+        made = asdict(self.made)
+        return (
+            {"input": self.input, "output": self.output, "status": self.status, "error": None}
+            | {key: made.pop(key) for key in tuple(made) if key != "parameters"}
+            | {"width": None, "height": None, "seconds": None, "redraws": []}
+            | made
+        )
+
+
+@dataclass(frozen=True)
+class Done(Outcome):
+    """Upscaled and written.
+
+    Attributes:
+        width: of the result, in pixels.
+        height: likewise.
+        seconds: of computing, wall-clock time.
+        redraws: candidates that were drawn again because the flow's inverse had exploded.
+    """
+
+    status = "done"
+
+    width: int
+    height: int
+    seconds: float
+    redraws: tuple[Redraw, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """As of :class:`Outcome`."""
+        redraws = [
+            {"index": r.index, "tau": r.temperature, "attempts": r.attempts, "reason": r.reason} for r in self.redraws
+        ]
+        size = {"width": self.width, "height": self.height}
+        return super().record() | size | {"seconds": round(self.seconds, 3), "redraws": redraws}
+
+
+@dataclass(frozen=True)
+class Kept(Outcome):
+    """The result was there; ``made`` is what its mark tells.
+
+    Attributes:
+        width: of the result, in pixels; None when it is no picture that can be recognized.
+        height: likewise.
+        asked: with what it would have been made in this run.
+    """
+
+    status = "kept"
+
+    width: int | None
+    height: int | None
+    asked: Made
+
+    @property
+    def differs(self) -> bool:
+        """Whether its mark tells of other settings than were asked for; device and precision do not count."""
+        found, asked = self.made.for_mark(), self.asked.for_mark()
+        return self.made != Made() and any(found.get(k) != asked.get(k) for k in {*found, *asked} - {"precision"})
+
+    def record(self) -> dict[str, Any]:
+        """As of :class:`Outcome`."""
+        return super().record() | {"width": self.width, "height": self.height}
+
+
+@dataclass(frozen=True)
+class Skipped(Outcome):
+    """Left out, because it is the result of an earlier run.
+
+    Attributes:
+        reason: how that was told.
+    """
+
+    status = "skipped"
+
+    reason: str
+
+    def record(self) -> dict[str, Any]:
+        """As of :class:`Outcome`; ``error`` holds the reason."""
+        return super().record() | {"error": self.reason}
+
+
+@dataclass(frozen=True)
+class Failed(Outcome):
+    """Nothing was written.
+
+    Attributes:
+        error: why; anything but an :class:`srspace.errors.SRSpaceError` is a fault of the program or its libraries.
+    """
+
+    status = "failed"
+
+    error: Exception
+
+    def record(self) -> dict[str, Any]:
+        """As of :class:`Outcome`."""
+        known = isinstance(self.error, SRSpaceError)
+        return super().record() | {"error": str(self.error) if known else f"unexpected {self.error!r}"}

@@ -1,0 +1,147 @@
+"""From inputs to jobs: everything that names can tell before any work, everything else when a picture's turn comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from srspace.batch.candidates import candidate_path
+from srspace.batch.earlier import EarlierResults, Headers
+from srspace.batch.inputs import STDIO, Found, exists, is_folder, real
+from srspace.batch.outcome import Failed, Kept, Made, Outcome, Skipped
+from srspace.batch.settings import BatchSettings
+from srspace.batch.targets import destination
+from srspace.errors import ImageError, OutputError, ReplacedInputError, SharedTargetError, UsageError
+from srspace.images import format_of
+from srspace.streams import check_standard_output
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to upscale.
+
+    Attributes:
+        source: the file; None stands for standard input.
+        target: the file that the result goes to; None stands for standard output.
+        format: of the result, a name of :func:`srspace.images.writable`.
+        candidates: path of its candidates without ``_000.png``, or None when they are not wanted.
+        size: width and height of the input, as its header tells them; None where it does not.
+    """
+
+    source: Path | None
+    target: Path | None
+    format: str
+    candidates: Path | None = None
+    size: tuple[int, int] | None = None
+
+    @property
+    def input(self) -> str:
+        """The source as a record names it."""
+        return STDIO if self.source is None else str(self.source)
+
+    @property
+    def output(self) -> str:
+        """The target as a record names it."""
+        return STDIO if self.target is None else str(self.target)
+
+
+class Plan:
+    """What a run does, decided picture by picture.
+
+    Only headers that are needed to rule out that an input is lost are read beforehand, and each is read once.
+
+    Args:
+        found: the inputs.
+        settings: of the run.
+        scale: of the weights.
+
+    Raises:
+        UsageError: all inputs are earlier results, two results would go to one place, a result would replace an
+            input, or the output that was asked for is of no use.
+    """
+
+    def __init__(self, found: Sequence[Found], settings: BatchSettings, scale: int) -> None:
+        folder = None if settings.save_samples is None else Path(settings.save_samples)
+        if folder is not None and exists(folder) and not is_folder(folder):
+            raise UsageError(f"{folder} is a file; candidates need a folder.")
+        self._headers = Headers()
+        self._earlier = EarlierResults(found, settings, self._headers)
+        self._overwrite = settings.overwrite
+        self._earlier.left(1)
+        place = destination(found, settings, scale, self._earlier.left)
+        self._jobs = [(f, _job(f, place(f), settings)) for f in found]
+        _check_collisions(self._jobs, settings.samples, lambda f: self._earlier.reason(f) is not None)
+        if any(job.target is None for _, job in self._jobs):
+            check_standard_output()
+
+    def __len__(self) -> int:
+        """How many pictures there are, earlier results included."""
+        return len(self._jobs)
+
+    def decide(self, made: Made) -> Iterator[Job | Outcome]:
+        """For one picture after the other, the job; or its outcome, where no pixel needs to be computed.
+
+        Args:
+            made: with what results are made in this run.
+        """
+        for found, job in self._jobs:
+            try:
+                decision = self._decide(found, job, made)
+            except Exception as error:  # one picture must not end the run of many
+                decision = Failed(job.input, job.output, made, error)
+            yield decision
+
+    def _decide(self, found: Found, job: Job, made: Made) -> Job | Outcome:
+        reason = self._earlier.reason(found)
+        if reason is not None:
+            return Skipped(job.input, None, made, reason)
+        if found.problem is not None:
+            raise ImageError(found.problem)
+        try:
+            kept = job.target is not None and not self._overwrite and job.target.is_file()
+        except OSError as error:
+            raise OutputError(f"{job.target} cannot be written: {error.strerror or error}.") from error
+        if kept and job.target is not None:
+            return self._kept(job, job.target, made)
+        header = None if job.source is None else self._headers.of(job.source)
+        return replace(job, size=None if header is None else (header.width, header.height))
+
+    def _kept(self, job: Job, target: Path, made: Made) -> Kept:
+        header = self._headers.of(target)
+        if header is None:
+            return Kept(job.input, job.output, Made(), None, None, made)
+        return Kept(job.input, job.output, Made.told_by(header.provenance), header.width, header.height, made)
+
+
+def _job(found: Found, target: Path | None, settings: BatchSettings) -> Job:
+    candidates = None
+    if settings.save_samples is not None:
+        name = "stdin" if found.path is None else found.path.name
+        candidates = Path(settings.save_samples) / found.folder / name
+    format = settings.format or ("png" if target is None else format_of(target))
+    return Job(found.path, target, format, candidates)
+
+
+def _check_collisions(jobs: Sequence[tuple[Found, Job]], samples: int, left_out: Callable[[Found], bool]) -> None:
+    """Names tell what collides; what is then left out as an earlier result does not."""
+    sources = {real(f.path): f for f, _ in jobs if f.path is not None and f.problem is None}
+    writers: dict[Path, Found] = {}
+    for found, job in jobs:
+        for path in _written(job, samples):
+            place = real(path.parent) / path.name
+            other = writers.get(place)
+            if other is not None and not left_out(other) and not left_out(found):
+                raise SharedTargetError(other.name, found.name, path)
+            replaced = sources.get(real(path))
+            if replaced is not None and not left_out(replaced) and not left_out(found):
+                raise ReplacedInputError(path, replaced.name)
+            if other is None or left_out(other):
+                writers[place] = found
+
+
+def _written(job: Job, samples: int) -> Iterator[Path]:
+    if job.target is not None:
+        yield job.target
+    if job.candidates is not None:
+        yield from (candidate_path(job.candidates, index) for index in range(samples))

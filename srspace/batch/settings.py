@@ -1,0 +1,69 @@
+"""The settings of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from srspace import modes
+from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
+from srspace.errors import UsageError
+from srspace.images import format_named
+from srspace.modes import Mode
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How pictures are upscaled and where results go; it can be pickled, for other processes.
+
+    Attributes:
+        weights: the flow's weights: a catalogue name, a folder, or ``hf://owner/repo[@revision]``.
+        fusion: the fusion network of a mode that needs one, named like ``weights`` (None: the catalogue's for
+            ``weights``).
+        mode: how candidates are collapsed: a name of :func:`srspace.modes.every`, or a mode of your own.
+        parameters: numbers that the mode is adjusted by, by name; the others have the mode's defaults.
+        sampling: how candidates are drawn.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
+        precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
+        output: a file (for one input file), a folder, ``"-"`` for standard output, or None: beside each input, and of
+            standard input on standard output.
+        format: of the results: a name of :func:`srspace.images.writable` or a file name ending (None: as ``output``
+            says, else the input's where it can be written, else PNG).
+        suffix: added to the stem of a result's name (None: ``_x4``, after the scale of the weights).
+        recursive: whether folders inside folders are searched.
+        overwrite: whether results and candidates that exist are replaced; otherwise they are kept.
+        save_samples: a folder where every candidate is written, too, as PNG; or None.
+
+    Raises:
+        UsageError: the mode, a parameter or the format is unknown, or settings do not go together.
+    """
+
+    weights: str = DEFAULT_WEIGHTS
+    fusion: str | None = None
+    mode: str | Mode = modes.DEFAULT
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    device: str = "auto"
+    precision: str = "auto"
+    output: str | Path | None = None
+    format: str | None = None
+    suffix: str | None = None
+    recursive: bool = False
+    overwrite: bool = False
+    save_samples: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        mode = modes.find(self.mode)
+        mode.settings(self.parameters)
+        if self.fusion is not None and mode.network is None:
+            raise UsageError(f"the mode {mode.name} uses no fusion network.")
+        if self.save_samples is not None and not mode.draws:
+            raise UsageError(f"the mode {mode.name} draws no candidates that could be saved.")
+        if self.format is not None:
+            object.__setattr__(self, "format", format_named(self.format))
+
+    @property
+    def samples(self) -> int:
+        """N, the number of candidates that the mode draws of a picture."""
+        return modes.find(self.mode).count(self.sampling.samples)
