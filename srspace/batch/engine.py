@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from srspace.batch.candidates import candidate_writer, check_candidates
 from srspace.batch.outcome import Done, Failed, Made, Outcome
@@ -111,10 +111,15 @@ class Computer:
             ResourceError: there is not enough memory.
             OutputError: a candidate cannot be written.
         """
-        stem, settings = decoded.job.candidates, self._settings
-        how: dict[str, Any] = {"mode": settings.mode, "sampling": settings.sampling, **settings.parameters}
-        keep = None if stem is None else candidate_writer(stem, decoded.mark)
-        result = self._upscaler.upscale(decoded.picture, progress=progress, on_candidate=keep, **how)
+        stem = decoded.job.candidates
+        result = self._upscaler.upscale(
+            decoded.picture,
+            mode=self._settings.mode,
+            sampling=self._settings.sampling,
+            progress=progress,
+            on_candidate=None if stem is None else candidate_writer(stem, decoded.mark),
+            **self._settings.parameters,
+        )
         return Computed(decoded.job, result, decoded.mark)
 
 
