@@ -23,8 +23,9 @@ from srspace.models.flow import (
     Squeeze2d,
 )
 from srspace.models.flow.step import InverseLinear
-from srspace.speed import naive_decode, random_model
+from srspace.benchmark.synthetic import random_model
 from tests.conftest import small_flow
+from tests.naive import naive_decode
 
 
 def autograd_log_det(function, x: Tensor) -> Tensor:

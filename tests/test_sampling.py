@@ -213,16 +213,17 @@ def test_sampling_in_inference_mode_leaves_nothing_behind(model: SRFlow, lr: tor
 
 PEAK = """
 import sys, torch
-from srspace import collapse, speed
+from srspace import collapse
+from srspace.benchmark import synthetic
 from srspace.config import FlowConfig, RRDBConfig, SamplingConfig
 from srspace.devices import peak_memory, used_memory
 from srspace.models import PreparedSRFlow
 from srspace.sampling import Sampler
-model = PreparedSRFlow(speed.random_model(RRDBConfig(nb=1), FlowConfig(steps=1, stack_blocks=(0,))))
+model = PreparedSRFlow(synthetic.random_model(RRDBConfig(nb=1), FlowConfig(steps=1, stack_blocks=(0,))))
 stacked = sys.argv[1] == "median"
 sink = (lambda n: collapse.StackSink(n, collapse.median_of)) if stacked else collapse.MeanSink
 def run(side, **settings):
-    sampler = Sampler(model, speed.grey_image(side, side), SamplingConfig(samples=3, **settings), stacked=stacked)
+    sampler = Sampler(model, synthetic.grey_image(side, side), SamplingConfig(samples=3, **settings), stacked=stacked)
     sampler.collapse(sink)
     return len(sampler.tiles)
 run(16)

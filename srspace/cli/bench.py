@@ -15,14 +15,12 @@ from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
 from srspace.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table as RichTable
-
     from srspace.benchmark import Results
-    from srspace.report.comparison import Difference
-    from srspace.report.tables import Table
 
 STDOUT = "-"
+SAMPLING = "Sampling"
+DEVICE = "Device"
+OUTPUT = "Output"
 
 app = typer.Typer(
     cls=DefaultGroup,
@@ -30,6 +28,18 @@ app = typer.Typer(
     subcommand_metavar="DATASET | COMMAND ...",
     help="Measure methods on a data set: 'srspace bench DATASET' is short for 'srspace bench run DATASET'.",
 )
+
+
+def _protocols() -> list[str]:
+    from srspace.benchmark import PROTOCOLS
+
+    return list(PROTOCOLS)
+
+
+def _backbones() -> list[str]:
+    from srspace.metrics import LPIPS_NETS
+
+    return list(LPIPS_NETS)
 
 
 @app.command("run")
@@ -45,64 +55,95 @@ def run(
     ] = None,
     rows: Annotated[
         str,
-        typer.Option(help="KIND, KIND:N, KIND@TAU or KIND:N@TAU, separated by commas; 'paper' for those of Table 1."),
+        typer.Option(
+            help="Methods, separated by commas: bicubic or a mode, then :N for the number of candidates, @TAU for their "
+            "temperature, +PARAMETER=VALUE for a parameter of the mode; or 'paper' for the rows of Table 1."
+        ),
     ] = "paper",
     compare: Annotated[
         list[Path] | None, typer.Option("--compare", help="Another model's file, by spandrel. Repeatable.")
     ] = None,
     metrics: Annotated[str, typer.Option(help="Columns, separated by commas.")] = "all",
-    protocol: Annotated[str, typer.Option(help="paper (RGB, no border cut) or y-channel (Y, border cut).")] = "paper",
-    lpips_net: Annotated[str, typer.Option("--lpips-net", help="vgg (the paper's), alex or squeeze.")] = "vgg",
-    weights: Annotated[
-        str, typer.Option("--weights", "-w", help="Catalogue name, folder or hf://owner/repo@revision.")
-    ] = DEFAULT_WEIGHTS,
-    tau: Annotated[
-        float, typer.Option("--tau", "-t", help="Temperature of rows that name none.")
-    ] = SamplingConfig.temperature,
-    candidates: Annotated[int, typer.Option(help="Candidates scored by a sample row.")] = 10,
-    seed: Annotated[int, typer.Option(help="Seed of the candidates.")] = 0,
+    protocol: Annotated[
+        str,
+        typer.Option(help="paper (RGB, no border cut) or y-channel (Y, border cut).", autocompletion=_protocols),
+    ] = "paper",
+    lpips_net: Annotated[
+        str, typer.Option("--lpips-net", help="vgg (the paper's), alex or squeeze.", autocompletion=_backbones)
+    ] = "vgg",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
     scale: Annotated[int, typer.Option(min=2, help="HR is so many times as large as LR.")] = 4,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
-    tile: Annotated[int | None, typer.Option(help="Tile side in LR pixels; 0 never tiles (else from memory).")] = None,
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights", "-w", help="Catalogue name, folder or hf://owner/repo@revision.", rich_help_panel=SAMPLING
+        ),
+    ] = DEFAULT_WEIGHTS,
+    tau: Annotated[
+        float, typer.Option("--tau", "-t", help="Temperature of rows that name none.", rich_help_panel=SAMPLING)
+    ] = SamplingConfig.temperature,
+    samples: Annotated[
+        int,
+        typer.Option(
+            "--samples", "-n", help="Candidates that a row of single ones is averaged over.", rich_help_panel=SAMPLING
+        ),
+    ] = 10,
+    seed: Annotated[int, typer.Option(help="Seed of the candidates.", rich_help_panel=SAMPLING)] = SamplingConfig.seed,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel=DEVICE)] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.", rich_help_panel=DEVICE)] = "auto",
+    tile: Annotated[
+        int | None,
+        typer.Option(help="Tile side in LR pixels; 0 never tiles (else from memory).", rich_help_panel=DEVICE),
+    ] = None,
     records: Annotated[
-        Path | None, typer.Option(help="File of the scores per image, for resuming (else in the cache).")
+        Path | None,
+        typer.Option(help="File of the scores per image, for resuming (else in the cache).", rich_help_panel=OUTPUT),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what is recorded.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Measure again what is recorded.", rich_help_panel=OUTPUT)
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Means and per-image records as JSON on stdout.", rich_help_panel=OUTPUT)
+    ] = False,
     json_path: Annotated[
-        str | None, typer.Option("--json", help="Write means and per-image records; - for stdout.")
+        Path | None,
+        typer.Option("--save-json", help="Write the same to a file, for 'bench compare'.", rich_help_panel=OUTPUT),
     ] = None,
-    csv_path: Annotated[str | None, typer.Option("--csv", help="Write the means; - for stdout.")] = None,
-    markdown_path: Annotated[str | None, typer.Option("--markdown", help="Write the table; - for stdout.")] = None,
+    csv_path: Annotated[
+        str | None, typer.Option("--csv", help="Write the means; - for stdout.", rich_help_panel=OUTPUT)
+    ] = None,
+    markdown_path: Annotated[
+        str | None, typer.Option("--markdown", help="Write the table; - for stdout.", rich_help_panel=OUTPUT)
+    ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the perception-distortion plane, without bicubic (png, pdf, svg).")
+        Path | None,
+        typer.Option(
+            help="Draw the perception-distortion plane, without bicubic (png, pdf, svg).", rich_help_panel=OUTPUT
+        ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=OUTPUT)] = False,
 ) -> int:
     """Measure, print the table, keep every score.
 
     An interrupted run goes on where it stopped; a finished one answers from its records.
     """
+    from srspace.benchmark import RecordFile, Settings, external_rows, parse_rows
     from srspace.benchmark.protocol import find_protocol
-    from srspace.benchmark.rows import external_rows, parse_rows
-    from srspace.benchmark.scoring import parse_metrics
-    from srspace.cli.output import message, named_progress
+    from srspace.cli.bench_tables import print_table
+    from srspace.cli.failures import in_words
+    from srspace.cli.output import message, named_progress, print_json
+    from srspace.metrics import parse
 
-    outputs = _check_outputs(json_path, csv_path, markdown_path)
+    named = {"csv": csv_path, "markdown": markdown_path, "json": None if json_path is None else str(json_path)}
+    outputs = _check_outputs({kind: path for kind, path in named.items() if path is not None}, as_json)
     if plot is not None:
         from srspace.report.plot import check_plot_path
 
         check_plot_path(plot)
-    chosen = [*parse_rows(rows, temperature=tau, scored=candidates), *external_rows(compare or [])]
-    columns, rules = parse_metrics(metrics), find_protocol(protocol)
-    from srspace.benchmark import Benchmark, RecordFile, Settings
-    from srspace.data.datasets import cache_home, open_dataset
-
     settings = Settings(
-        rows=tuple(chosen),
-        metrics=tuple(columns),
-        protocol=rules,
+        rows=(*parse_rows(rows, temperature=tau, scored=samples), *external_rows(compare or [])),
+        metrics=tuple(parse(metrics)),
+        protocol=find_protocol(protocol),
         lpips_net=lpips_net,
         weights=weights,
         seed=seed,
@@ -110,16 +151,22 @@ def run(
         precision=precision,
         tile=tile,
     )
+    from srspace.benchmark import Benchmark
+    from srspace.data.datasets import cache_home, open_dataset
+
     with named_progress(quiet=quiet) as report:
         images = open_dataset(dataset, scale=scale, root=data_root, lr_folder=lr, progress=report)
         path = records or cache_home() / "bench" / f"{images.name}.jsonl"
-        results = Benchmark(images, settings, RecordFile(path, fresh=fresh), progress=report).run(limit)
+        benchmark = Benchmark(images, settings, RecordFile(path, fresh=fresh), progress=report, words=in_words)
+        results = benchmark.run(limit)
     _write(results, outputs)
     if plot is not None:
         from srspace.report.plot import save_plot
 
         save_plot(results, plot)
-    if STDOUT not in outputs.values():
+    if as_json:
+        print_json(results.to_json())
+    elif STDOUT not in outputs.values():
         print_table(results)
     for failure in results.failures.values():
         message(f"srspace: {failure}")
@@ -130,7 +177,7 @@ def run(
 
 @app.command("compare")
 def compare_results(
-    a: Annotated[Path, typer.Argument(help="What 'srspace bench DATASET --json A.json' wrote.")],
+    a: Annotated[Path, typer.Argument(help="What 'srspace bench DATASET --save-json A.json' wrote.")],
     b: Annotated[Path, typer.Argument(help="The same of the other; it may be the same file.")],
     row_a: Annotated[
         str | None, typer.Option("--row-a", help="Compare this row of A, such as mean:5 (else all in common).")
@@ -142,6 +189,7 @@ def compare_results(
 ) -> None:
     """Differences B - A over the same images, with paired bootstrap confidence intervals."""
     from srspace.benchmark import read_results
+    from srspace.cli.bench_tables import print_differences
     from srspace.cli.output import print_json
     from srspace.report.comparison import compare
 
@@ -151,78 +199,15 @@ def compare_results(
         for difference in found:
             print_json(difference.to_json())
         return
-    _print_differences(found, dict(first.rows) | dict(second.rows), confidence)
+    print_differences(found, dict(first.rows) | dict(second.rows), confidence)
 
 
-def print_table(results: Results) -> None:
-    """The table on stdout: best bold, second best underlined.
-
-    Where a terminal is too narrow, columns that hold dashes only are left out; the notes name them still.
-    """
-    from rich.console import Console
-
-    from srspace.report.tables import make_table, without_empty_columns
-
-    table = make_table(results)
-    screen = Console(highlight=False)
-    if screen.is_terminal and _width(screen, _grid(table)) > screen.width:
-        table = without_empty_columns(table)
-    _print_whole(screen, _grid(table))
-    for note in table.notes:
-        screen.print(note, style="dim", soft_wrap=True, markup=False)
-
-
-def _grid(table: Table) -> RichTable:
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    grid = RichTable(box=None, pad_edge=False, padding=(0, 1))
-    for i, title in enumerate(table.headings):
-        grid.add_column(title.replace(" ", "\n"), justify="left" if i == 0 else "right", no_wrap=True)
-    styles = {0: "", 1: "bold", 2: "underline"}
-    for label, cells in table.rows:
-        grid.add_row(Text(label), *(Text.assemble((cell.text, styles[cell.rank])) for cell in cells))
-    return grid
-
-
-def _width(screen: Console, grid: RichTable) -> int:
-    return grid.__rich_measure__(screen, screen.options.update(max_width=1000)).maximum
-
-
-def _print_whole(screen: Console, grid: RichTable) -> None:
-    """Print at full width: a line that runs over is better than a number cut short."""
-    screen.width = max(screen.width, _width(screen, grid))
-    screen.print(grid)
-
-
-def _print_differences(found: list[Difference], labels: dict[str, str], confidence: float) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from srspace.metrics import METRICS
-    from srspace.report.tables import DASH, shown
-
-    grid = Table(box=None, pad_edge=False, padding=(0, 1))
-    for title in ("row", "metric", "A", "B", "B - A", f"{100 * confidence:g} % interval", "images", "better"):
-        grid.add_column(title, justify="left" if title in ("row", "metric", "better") else "right", no_wrap=True)
-    for d in found:
-        digits = METRICS[d.metric].decimals + 1
-        label = labels[d.row_a] if d.row_a == d.row_b else f"{labels[d.row_a]} / {labels[d.row_b]}"
-        interval = DASH if d.low is None or d.high is None else f"[{d.low:+.{digits}f}, {d.high:+.{digits}f}]"
-        better = (d.better or DASH).upper()
-        cells = [METRICS[d.metric].title, shown(d.a, digits), shown(d.b, digits), f"{d.difference:+.{digits}f}"]
-        grid.add_row(label, *cells, Text(interval), str(d.images), Text(better, style="bold" if d.better else ""))
-    screen = Console(highlight=False)
-    _print_whole(screen, grid)
-    screen.print("better: where the interval leaves out 0", style="dim")
-
-
-def _check_outputs(json_path: str | None, csv_path: str | None, markdown_path: str | None) -> dict[str, str]:
-    named = {"json": json_path, "csv": csv_path, "markdown": markdown_path}
-    outputs = {kind: path for kind, path in named.items() if path is not None}
-    if list(outputs.values()).count(STDOUT) > 1:
-        raise UsageError("only one of --json, --csv and --markdown can go to standard output.")
+def _check_outputs(outputs: dict[str, str], as_json: bool) -> dict[str, str]:
+    to_stdout = [path for kind, path in outputs.items() if path == STDOUT and kind != "json"]
+    if len(to_stdout) + as_json > 1:
+        raise UsageError("only one of --json, --csv - and --markdown - can go to standard output.")
+    if outputs.get("json") == STDOUT:
+        raise UsageError("--save-json names a file; --json prints on standard output.")
     for path in outputs.values():
         if Path(path).is_dir():
             raise UsageError(f"{path} is a folder; name a file.")
