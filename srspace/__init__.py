@@ -26,7 +26,7 @@ _EXPORTS = {
     "load_flow": "srspace.checkpoints",
     "load_fusion": "srspace.checkpoints",
     "read_picture": "srspace.images",
-    "sample": "srspace.sampling",
+    "sample": "srspace.collapse",
     "write_picture": "srspace.images",
 }
 
@@ -34,6 +34,7 @@ __all__ = ["__version__", *sorted(_EXPORTS)]
 
 if TYPE_CHECKING:
     from srspace.checkpoints import load_encoder, load_flow, load_fusion
+    from srspace.collapse import sample
     from srspace.config import (
         DEFAULT_WEIGHTS,
         FlowConfig,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from srspace.images import Picture, read_picture, write_picture
     from srspace.models import SRFlow
     from srspace.resize import imresize
-    from srspace.sampling import sample
     from srspace.upscaler import Upscaler
 
 

@@ -125,28 +125,36 @@ class SamplingConfig(_Config):
     """How candidates are drawn.
 
     Attributes:
-        temperature: tau, the standard deviation of the latents.
-        samples: N, the number of candidates.
-        seed: key of the latents; any integer, 0 included.
-        tile: side of a tile in LR pixels (None: from the memory that is there; 0: never tile).
+        temperature: tau, the standard deviation of the latents, from 0 to 2.
+        samples: N, the number of candidates (None: what the mode usually takes).
+        seed: key of the latents; any whole number from 0 to 2^63 - 1. Candidate i depends on the seed and i alone,
+            whatever N.
+        tile: side of a tile, in pixels of the input (None: from the memory that is there; 0: never tile).
         batch_size: candidates computed at a time (None: from the memory that is there).
         max_memory: bytes that the process may take on the device (None: half of what is free).
+        latents: ``"independent"``, or ``"antithetic"``: candidates come in pairs whose latents are each other's
+            negatives, so that their errors partly cancel in a mean (None: what the mode usually takes). Candidate 2k
+            is the independent one of the same number and candidate 2k + 1 its mirror image; where a candidate is
+            drawn again, its redraw is the mirror image of the other's redraw, which need not take place.
     """
 
     temperature: float = 0.9
-    samples: int = 10
+    samples: int | None = None
     seed: int = 0
     tile: int | None = None
     batch_size: int | None = None
     max_memory: int | None = None
+    latents: Literal["independent", "antithetic"] | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 2):
             raise UsageError(f"the temperature must lie between 0 and 2, not {self.temperature}.")
-        if self.samples < 1:
+        if self.samples is not None and self.samples < 1:
             raise UsageError(f"at least one sample is needed, not {self.samples}.")
         if not 0 <= self.seed < 2**63:
             raise UsageError(f"the seed must be a whole number from 0 to 2^63 - 1, not {self.seed}.")
+        if self.latents not in (None, "independent", "antithetic"):
+            raise UsageError(f"latents are 'independent' or 'antithetic', not {self.latents!r}.")
         if self.tile is not None and self.tile != 0 and self.tile < SMALLEST_TILE:
             raise UsageError(
                 f"a tile must be at least {SMALLEST_TILE} pixels of the input wide (0: no tiles), not {self.tile}."

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from srspace.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from srspace.sampling.tiles import Tile
 
 ENTRY_POINTS = "srspace.modes"
 
@@ -28,12 +30,14 @@ class TileInputs(Protocol):
 
     Attributes:
         scale: the upscaling factor.
+        tile: where the tile lies in the picture, and what of it is margin.
         lr: ``(3, h, w)`` float32 in [0, 1], margins included, on the device.
         features: the encoder's features after its trunk, ``(nf, h, w)`` float32.
         regression: the encoder's own super-resolution, ``(3, scale * h, scale * w)`` float32 in [0, 1].
     """
 
     scale: int
+    tile: Tile
     lr: Tensor
 
     @property
@@ -44,21 +48,36 @@ class TileInputs(Protocol):
 
 
 class Sink(Protocol):
-    """What takes the candidates of one tile and makes one picture of them."""
+    """What takes the candidates of one tile and makes one picture of them, without gradients."""
 
     def add(self, indices: Sequence[int], images: Tensor) -> None:
         """Take candidates.
 
         Args:
             indices: which ones, in order.
-            images: ``(n, 3, H, W)`` float32 in [0, 1] on the device; all zero where a replacement is to follow.
+            images: ``(n, 3, H, W)`` float32 in [0, 1] on the device; all zero where a replacement is to follow. They
+                must not be written to: other sinks may take them, too.
         """
 
     def result(self) -> Tensor:
         """``(3, H, W)`` float32 in [0, 1], once every candidate is there."""
 
 
-SinkMaker = Callable[[TileInputs], Sink]
+@dataclass(frozen=True)
+class SinkMaker:
+    """What makes a sink for each tile, and how much its sinks take and keep.
+
+    Attributes:
+        count: how many candidates: the first so many.
+        make: from what is known of a tile to a fresh sink.
+        stacked: whether a sink keeps all candidates of its tile, for planning memory.
+        pictures: whole pictures that the computer's memory holds in the end, likewise.
+    """
+
+    count: int
+    make: Callable[[TileInputs], Sink]
+    stacked: bool = False
+    pictures: int = 1
 
 
 @dataclass(frozen=True)
@@ -93,6 +112,8 @@ class Mode:
         fixed: whether that number cannot be changed.
         network: the kind of fusion network that it needs, as the weight catalogue's ``mode`` names it; or None.
         stacked: whether its sink keeps all candidates of a tile, for planning memory.
+        latents: how they are drawn where the user says nothing: ``"independent"`` or ``"antithetic"`` (see
+            :class:`srspace.config.SamplingConfig`).
         parameters: numbers that it can be adjusted by.
     """
 
@@ -103,6 +124,7 @@ class Mode:
     fixed: bool = False
     network: str | None = None
     stacked: bool = False
+    latents: Literal["independent", "antithetic"] = "independent"
     parameters: tuple[Parameter, ...] = ()
 
     @property
@@ -146,7 +168,7 @@ class Mode:
             UsageError: a parameter is unknown or out of range.
         """
         make, settings = _load(self.maker), self.settings(parameters)
-        return lambda inputs: make(count, inputs, network, **settings)
+        return SinkMaker(count, lambda inputs: make(count, inputs, network, **settings), self.stacked)
 
 
 _BUILT_IN = (
@@ -192,9 +214,7 @@ _BUILT_IN = (
 )
 DEFAULT = "mean"
 """The mode used where the user names none."""
-TABLE_1 = (
-    "bicubic,rrdb,sample@0.1,sample@0.5,sample@0.9,mean:5,mean:25,median:5,median:25,fusion-l1:10,fusion-lpips:10"
-)
+TABLE_1 = "bicubic,rrdb,sample@0.1,sample@0.5,sample@0.9,mean:5,mean:25,median:5,median:25,fusion-l1:10,fusion-lpips:10"
 """The rows of the paper's Table 1, in the words of a benchmark: modes with ``:N`` candidates at ``@TAU``."""
 
 _registered: dict[str, Mode] = {}

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from srspace.latents import Draw, Latents, draw_latents
 
 from srspace import latents
-from srspace.latents import Draw, Latents, draw_latents
 
 SHAPES = [(6, 40, 60), (24, 20, 30)]
 CPU = torch.device("cpu")

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from srspace.benchmark.synthetic import random_model
 from srspace.checkpoints import load_fusion
 from srspace.config import FlowConfig, FusionConfig, RRDBConfig
 from srspace.models import FusionNet, PreparedSRFlow, SetFusionNet, SRFlow, kernels, prepared
@@ -23,7 +24,6 @@ from srspace.models.flow import (
     Squeeze2d,
 )
 from srspace.models.flow.step import InverseLinear
-from srspace.benchmark.synthetic import random_model
 from tests.conftest import small_flow
 from tests.naive import naive_decode
 

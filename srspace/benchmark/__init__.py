@@ -21,6 +21,8 @@ _LAZY = {
 
 __all__ = [
     "PROTOCOLS",
+    "Benchmark",
+    "ExternalModel",
     "Protocol",
     "Record",
     "RecordFile",
@@ -30,7 +32,6 @@ __all__ = [
     "external_rows",
     "parse_rows",
     "read_results",
-    *sorted(_LAZY),
 ]
 
 if TYPE_CHECKING:

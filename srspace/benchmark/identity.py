@@ -10,7 +10,7 @@ import torch
 
 from srspace import __version__
 from srspace.benchmark.records import fingerprint
-from srspace.benchmark.rows import BICUBIC, EXTERNAL, Row
+from srspace.benchmark.rows import BICUBIC, EXTERNAL, INDEPENDENT, Row
 from srspace.benchmark.settings import Settings
 from srspace.checkpoints import CONFIG_FILE, MODEL_FILE
 from srspace.data.pairs import Pair
@@ -67,6 +67,8 @@ class Identities:
         if row.sampled:
             identity |= {"n": row.samples, "tau": row.temperature, "seed": self.settings.seed}
             identity["stream"] = self._stream
+        if row.latents != INDEPENDENT:
+            identity["latents"] = row.latents
         return fingerprint(identity), identity
 
     def _weights(self, row: Row) -> dict[str, str]:

@@ -15,6 +15,7 @@ from srspace.config import SamplingConfig
 from srspace.errors import UsageError
 from srspace.modes import SinkMaker
 from srspace.resize import imresize
+from srspace.sampling import Sampler
 from srspace.upscaler import Upscaler
 
 
@@ -94,5 +95,4 @@ class Methods:
             return imresize(lr, self.scale).clamp(0, 1)
         if row.kind == EXTERNAL:
             return self._external[row].upscale(lr, self.settings.tile)
-        image, _ = self.upscaler.collapse(lr, mode=row.kind, sampling=self.sampling(row), **dict(row.parameters))
-        return image
+        return Sampler(self.upscaler.prepared, lr, self.sampling(row)).collapse(self.maker(row))

@@ -12,7 +12,6 @@ from typing import Any
 
 from srspace.errors import DataError, OutputError
 
-
 _PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 

@@ -6,18 +6,23 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from srspace import modes
 from srspace.config import SamplingConfig
 from srspace.errors import UsageError
 from srspace.modes import Mode
 
+Latents = Literal["independent", "antithetic"]
+
 BICUBIC = "bicubic"
 EXTERNAL = "external"
+LATENTS = "latents"
+INDEPENDENT: Latents = "independent"
 SCORED = 10
 """Results scored and averaged by a row of a mode that draws a single candidate, unless the row says otherwise."""
 _EXTERNAL_PREFIX = "compare:"
-_SYNTAX = re.compile(r"(?P<kind>[^:@+]+)(?::(?P<n>\d+))?(?:@(?P<tau>[0-9.]+))?(?P<parameters>(?:\+[^+=]+=[^+=]*)*)")
+_SYNTAX = re.compile(r"(?P<kind>[^:@+]+)(?::(?P<n>\d+))?(?:@(?P<tau>[0-9.]+))?(?P<words>(?:\+[^+=]+=[^+=]*)*)")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Row:
         samples: candidates used; of a mode that draws a single one, how many results are scored and averaged.
         temperature: tau of the candidates; None without candidates.
         parameters: the mode's parameters, all of them, by name and value.
+        latents: how the candidates are drawn; see :class:`srspace.config.SamplingConfig`.
         path: the model file of an external row.
         title: name of an external row.
     """
@@ -37,6 +43,7 @@ class Row:
     samples: int = 0
     temperature: float | None = None
     parameters: tuple[tuple[str, float], ...] = ()
+    latents: Latents = INDEPENDENT
     path: Path | None = None
     title: str = ""
 
@@ -55,7 +62,11 @@ class Row:
         if self.kind == EXTERNAL:
             return _EXTERNAL_PREFIX + self.title
         drawn = "" if self.temperature is None else f":{self.samples}@{self.temperature:g}"
-        return self.kind + drawn + "".join(f"+{name}={value:.10g}" for name, value in self.parameters)
+        words = [f"{name}={value:.10g}" for name, value in self.parameters]
+        # Independent latents go without saying only where they are the mode's own choice.
+        if self.mode is not None and {self.latents, self.mode.latents} != {INDEPENDENT}:
+            words.append(f"{LATENTS}={self.latents}")
+        return "+".join((self.kind + drawn, *words))
 
     @property
     def label(self) -> str:
@@ -71,6 +82,8 @@ class Row:
         words += [f"{name} {value:g}" for name, value in self.parameters if value != defaults[name]]
         if self.temperature is not None and (mode.single or self.temperature != SamplingConfig.temperature):
             words.append(f"tau {self.temperature:g}")
+        if self.sampled and self.latents != mode.latents:
+            words.append(self.latents)
         return " ".join(words)
 
     @property
@@ -88,8 +101,9 @@ def parse_row(text: str, *, temperature: float, scored: int) -> Row:
     """Read one row.
 
     Args:
-        text: ``KIND``, then ``:N`` for the number of candidates, ``@TAU`` for their temperature and
-            ``+PARAMETER=VALUE`` for each parameter of the mode; all but the kind may be left out.
+        text: ``KIND``, then ``:N`` for the number of candidates, ``@TAU`` for their temperature,
+            ``+PARAMETER=VALUE`` for each parameter of the mode and ``+latents=antithetic`` (or ``independent``) for
+            how candidates are drawn; all but the kind may be left out.
         temperature: tau where the row names none.
         scored: how many results a mode that draws a single candidate is scored over unless the row says so.
 
@@ -103,25 +117,27 @@ def parse_row(text: str, *, temperature: float, scored: int) -> Row:
             f"{text!r} is no row: use {', '.join((BICUBIC, *modes.every()))}, with :N for the number of candidates, "
             "@TAU for their temperature and +PARAMETER=VALUE (mean:25, sample@0.5)."
         )
+    words = dict(part.split("=", 1) for part in match["words"].split("+")[1:])
+    count, tau = match["n"], match["tau"]
     mode = None if kind == BICUBIC else modes.find(kind)
-    parameters = _parameters(match["parameters"], text)
-    if mode is None and parameters:
-        raise UsageError(f"{kind} has no parameters, so {text!r} makes no sense.")
-    settings = () if mode is None else tuple(mode.settings(parameters).items())
-    if mode is None or not mode.draws:
-        if match["n"] or match["tau"]:
-            raise UsageError(f"{kind} draws no candidates, so {text!r} makes no sense.")
-        return Row(kind, parameters=settings)
-    wanted = int(match["n"]) if match["n"] else None
-    if mode.single:
-        samples = scored if wanted is None else wanted
-    else:
-        samples = mode.count(wanted)
-        if wanted not in (None, samples):
-            raise UsageError(f"{kind} always draws {samples} candidates, so {text!r} makes no sense.")
-    tau = temperature if match["tau"] is None else _number(match["tau"], text)
-    SamplingConfig(temperature=tau, samples=samples)  # for its checks
-    return Row(kind, samples, tau, settings)
+    if (mode is None or not mode.draws) and (count or tau or LATENTS in words):
+        raise UsageError(f"{kind} draws no candidates, so {text!r} makes no sense.")
+    if mode is None:
+        if words:
+            raise UsageError(f"{kind} has no parameters, so {text!r} makes no sense.")
+        return Row(kind)
+    latents = words.pop(LATENTS, mode.latents)
+    given = {name: _number(value, text) for name, value in words.items()}
+    parameters = tuple(mode.settings(given).items())
+    if not mode.draws:
+        return Row(kind, parameters=parameters)
+    samples = _samples(mode, None if count is None else int(count), scored, text)
+    drawn = SamplingConfig(  # for its checks
+        temperature=temperature if tau is None else _number(tau, text),
+        samples=samples,
+        latents=latents,  # type: ignore[arg-type]
+    )
+    return Row(kind, samples, drawn.temperature, parameters, drawn.latents or mode.latents)
 
 
 def parse_rows(text: str, *, temperature: float, scored: int) -> list[Row]:
@@ -161,9 +177,13 @@ def external_rows(paths: Iterable[Path]) -> list[Row]:
     ]
 
 
-def _parameters(text: str, row: str) -> dict[str, float]:
-    pairs = [part.partition("=") for part in text.split("+")[1:]]
-    return {name: _number(value, row) for name, _, value in pairs}
+def _samples(mode: Mode, wanted: int | None, scored: int, row: str) -> int:
+    if mode.single:
+        return scored if wanted is None else wanted
+    samples = mode.count(wanted)
+    if wanted not in (None, samples):
+        raise UsageError(f"{mode.name} always draws {samples} candidates, so {row!r} makes no sense.")
+    return samples
 
 
 def _number(text: str, row: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import torch
@@ -22,6 +22,7 @@ from srspace.data.pairs import Pair
 from srspace.devices import pick_device, pick_precision
 from srspace.errors import DataError, SRSpaceError
 from srspace.metrics import Context
+from srspace.tf32 import exact_float32
 
 Progress = Callable[[str, float], None]
 
@@ -68,6 +69,7 @@ class Benchmark:
         )
         self.identities = Identities(settings, scale=dataset.scale, device=self.device, dtype=self.dtype)
 
+    @exact_float32()
     def run(self, limit: int | None = None) -> Results:
         """Measure what is missing and gather everything.
 
@@ -117,9 +119,11 @@ class Benchmark:
 
             try:
                 hr, lr = pair.load(self.dataset.scale)
-                measurement = Measurement(methods, self.scorer.image(hr, lr), lr.float() / 255, report)
-                for measured in measurement.run(todo):
-                    record = measured.record(self.dataset.name, pair.name)
+                measurement = Measurement(
+                    methods, self.scorer.image(hr, lr), lr.float() / 255,
+                    dataset=self.dataset.name, image=pair.name, report=report,
+                )  # fmt: skip
+                for record in measurement.run(todo):
                     known[record.key] = known[record.key].merged(record) if record.key in known else record
                     self.records.append(record)
             except torch.OutOfMemoryError:
@@ -131,7 +135,8 @@ class Benchmark:
 
     def _results(self, images: list[str], found: list[Record], failures: dict[str, str]) -> Results:
         settings, protocol = self.settings, self.settings.protocol
-        unavailable = {key: self.words(error) for key, error in self.scorer.missing.items()}
+        columns = self.scorer.columns
+        unavailable = {key: self.words(error) for key, error in self.scorer.missing.items() if key in columns}
         return Results(
             dataset=self.dataset.name,
             scale=self.dataset.scale,
@@ -147,16 +152,16 @@ class Benchmark:
             precision=precision_word(self.identities.precision),
             made_lr=self.dataset.made_lr,
             records=found,
-            missing=_undefined(found) | unavailable,
+            missing=_undefined(found, columns) | unavailable,
             failures=failures,
         )
 
 
-def _undefined(records: list[Record]) -> dict[str, str]:
+def _undefined(records: list[Record], columns: Collection[str]) -> dict[str, str]:
     """Columns that are not defined for some image, and for which."""
     found: dict[str, str] = {}
     for record in records:
-        for key in (k for k, v in record.values.items() if math.isnan(v)):
+        for key in (k for k, v in record.values.items() if k in columns and math.isnan(v)):
             found.setdefault(
                 key, f"{key} is not defined for an image as small as {record.image}; it is left out there."
             )

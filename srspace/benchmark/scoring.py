@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from functools import partial
 
 import torch
@@ -86,18 +86,22 @@ class ImageScorer:
         return View.of(sr.to(self.scorer.context.device))
 
     @torch.no_grad()
-    def score(self, output: View, keys: set[str]) -> dict[str, float]:
+    def score(self, output: View, keys: Set[str]) -> dict[str, float]:
         """Scores of one output; those that are not defined for an image as small as this are NaN.
 
         Args:
             output: see :meth:`view`.
             keys: which scores to compute, beside those that are recorded always.
         """
-        wanted = keys | self._beside
+        wanted = self.recorded(keys)
         scores = {key: compute for key, compute in self.scorer.scores.items() if key in wanted}
         return {key: _figure(partial(compute, output, self.reference)) for key, compute in scores.items()}
 
-    def gathering(self, keys: set[str]) -> Gathering:
+    def recorded(self, keys: Set[str]) -> Set[str]:
+        """The keys and, beside them, those of the metrics that are recorded always."""
+        return keys | self._beside
+
+    def gathering(self, keys: Set[str]) -> Gathering:
         """What takes the candidates of a row for those of the keys that are taken over several."""
         made = {key: make() for key, make in self.scorer.gatherers.items() if key in keys}
         return Gathering(made, self.reference)

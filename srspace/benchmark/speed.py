@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import platform
 import statistics
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
 
+from srspace import modes
 from srspace.benchmark.operations import Operations, count_operations
 from srspace.benchmark.records import precision_word
+from srspace.benchmark.stopwatch import seconds_of
 from srspace.benchmark.synthetic import grey_image
-from srspace.collapse import MeanSink
 from srspace.config import SamplingConfig
 from srspace.devices import peak_memory
 from srspace.models import PreparedSRFlow, SRFlow
-from srspace.sampling import Sampler
+from srspace.sampling import Plan, Sampler
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class SpeedSettings:
     width: int = 128
     samples: int = 25
     dtype: torch.dtype = torch.float32
-    sampling: SamplingConfig = SamplingConfig()
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
     repeats: int = 5
 
 
@@ -127,19 +127,19 @@ def measure(
     def run(count: int) -> float:
         def once() -> None:
             last[:] = [Sampler(prepared, lr, replace(settings.sampling, samples=count))]
-            last[0].collapse(MeanSink)
+            last[0].collapse(modes.find(modes.DEFAULT).sink(count))
 
-        return _timed(once, device)
+        return seconds_of(once, device)
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     say("first run")
     first = run(settings.samples)
-    compiling = _timed(prepared.wait_for_kernels, device)
+    compiling = seconds_of(prepared.wait_for_kernels, device)
     run(settings.samples)
     say(f"{settings.samples} candidates")
     seconds = statistics.median(run(settings.samples) for _ in range(settings.repeats))
-    sampler = last[0]
+    plan, redraws = last[0].plan or Plan([], 0), len(last[0].redraws)
     memory = peak_memory(device)
     say("one candidate")
     run(1)
@@ -150,11 +150,11 @@ def measure(
         device=_device_name(device),
         torch=torch.__version__,
         precision=precision_word(str(settings.dtype).removeprefix("torch.")),
-        height=sampler.height,
-        width=sampler.width,
+        height=settings.height * model.scale,
+        width=settings.width * model.scale,
         samples=settings.samples,
-        chunk=sampler.plan.chunk,
-        tiles=len(sampler.tiles),
+        chunk=plan.chunk,
+        tiles=len(plan.tiles),
         first=first,
         kernels=compiling,
         seconds=seconds,
@@ -162,7 +162,7 @@ def measure(
         operations=count_operations(model.encoder.config, model.flow.config, settings.height, settings.width),
         peak=matrix_peak(device, settings.dtype),
         memory=memory,
-        redraws=len(sampler.redraws),
+        redraws=redraws,
     )
 
 
@@ -177,23 +177,7 @@ def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
             a @ b
 
     run()
-    return 2 * size**3 * repeats / min(_timed(run, device) for _ in range(3))
-
-
-def _timed(work: Callable[[], object], device: torch.device) -> float:
-    wait_for(device)
-    start = time.perf_counter()
-    work()
-    wait_for(device)
-    return time.perf_counter() - start
-
-
-def wait_for(device: torch.device) -> None:
-    """Wait until the device has done all that it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
+    return 2 * size**3 * repeats / min(seconds_of(run, device) for _ in range(3))
 
 
 def _device_name(device: torch.device) -> str:

@@ -57,17 +57,17 @@ def possible(tasks: Iterable[Task], available: set[str], known: Mapping[str, Rec
     return [task for task in cut if task.missing or task.key not in known]
 
 
-def by_temperature(tasks: Iterable[Task]) -> list[tuple[float, list[Task]]]:
+def sharing(tasks: Iterable[Task]) -> list[list[Task]]:
     """The tasks that need candidates, those together that can share them."""
-    sampled = sorted((task for task in tasks if task.row.sampled), key=_temperature)
-    return [(temperature, list(group)) for temperature, group in groupby(sampled, key=_temperature)]
+    sampled = sorted((task for task in tasks if task.row.sampled), key=_drawn_as)
+    return [list(group) for _, group in groupby(sampled, key=_drawn_as)]
 
 
 def units(tasks: list[Task]) -> int:
     """Work in candidates; a row without any counts as one."""
-    drawn = sum(max(task.row.samples for task in group) for _, group in by_temperature(tasks))
+    drawn = sum(max(task.row.samples for task in group) for group in sharing(tasks))
     return drawn + sum(1 for task in tasks if not task.row.sampled)
 
 
-def _temperature(task: Task) -> float:
-    return task.row.temperature or 0.0
+def _drawn_as(task: Task) -> tuple[float, str]:
+    return task.row.temperature or 0.0, task.row.latents

@@ -56,8 +56,8 @@ def run(
     rows: Annotated[
         str,
         typer.Option(
-            help="Methods, separated by commas: bicubic or a mode, then :N for the number of candidates, @TAU for their "
-            "temperature, +PARAMETER=VALUE for a parameter of the mode; or 'paper' for the rows of Table 1."
+            help="Methods, separated by commas: bicubic or a mode, then :N for the number of candidates, @TAU for "
+            "their temperature, +PARAMETER=VALUE for a parameter of the mode; or 'paper' for the rows of Table 1."
         ),
     ] = "paper",
     compare: Annotated[

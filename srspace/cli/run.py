@@ -126,7 +126,7 @@ class Run:
 
     def _check_samples(self, job: Job, mark: Provenance) -> None:
         """Candidates of an interrupted run may be written again; anything else at their place is kept."""
-        for index in range(self.sampling.samples):
+        for index in range(self.sampling.samples or 0):
             path = job.sample_path(index)
             if path.exists() and not self.overwrite and read_provenance(path) != _of_candidate(mark, index):
                 raise OutputError(f"{path} exists; give --save-samples another folder, or --overwrite.")

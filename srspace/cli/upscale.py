@@ -71,7 +71,7 @@ def upscale(
         suffix=f"_x{scale}" if suffix is None else suffix,
         format=format,
         save_samples=save_samples,
-        samples=sampling.samples,
+        samples=sampling.samples or 0,
     )
     if planned.jobs[0].target is None and sys.stdout is not None and sys.stdout.isatty():
         raise UsageError("a picture is not written to a terminal; redirect standard output or give -o.")

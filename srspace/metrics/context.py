@@ -25,9 +25,7 @@ class Context:
         border: pixels that these metrics cut from every side.
     """
 
-    def __init__(
-        self, device: torch.device, *, lpips_net: str = "vgg", y_only: bool = False, border: int = 0
-    ) -> None:
+    def __init__(self, device: torch.device, *, lpips_net: str = "vgg", y_only: bool = False, border: int = 0) -> None:
         self.device, self.lpips_net, self.y_only, self.border = device, lpips_net, y_only, border
         self._networks: dict[str, Any] = {}
         self._scores: dict[str, Score] = {}

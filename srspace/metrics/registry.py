@@ -26,7 +26,7 @@ _DISTS = {"dists": "srspace.metrics.dists:load"}
 _PIEAPP = {"pieapp": "srspace.metrics.pieapp:load"}
 _NIQE = {"niqe": "srspace.metrics.no_reference:load_niqe"}
 _MA = {"ma": "srspace.metrics.no_reference:load_ma"}
-_DIVERSITY = {f"lpips-{DIVERSITY_NET}": _LPIPS[f"lpips-{DIVERSITY_NET}"]}
+_ALEX = {f"lpips-{DIVERSITY_NET}": _LPIPS[f"lpips-{DIVERSITY_NET}"]}
 
 # In the order of the paper's Table 1, then what it leaves out.
 _BUILT_IN = (
@@ -39,7 +39,7 @@ _BUILT_IN = (
     Metric("ma", "Ma", "srspace.metrics.no_reference:make_ma", True, 3, "perception", networks=_MA),
     Metric("pi", "PI", "srspace.metrics.no_reference:make_pi", False, 3, "perception", networks=_NIQE | _MA),
     Metric("lr-psnr", "LR-PSNR", "srspace.metrics.consistency:make", True, 2, "space", unit="dB", always=True),
-    Metric("diversity", "Diversity", "srspace.metrics.spread:make", True, 2, "space", networks=_DIVERSITY, candidates=2),
+    Metric("diversity", "Diversity", "srspace.metrics.spread:make", True, 2, "space", networks=_ALEX, candidates=2),
     Metric("seconds", "Seconds", "", None, 2, "cost", unit="s", always=True),
     Metric("memory", "MiB", "", None, 0, "cost", unit="MiB", always=True, largest=True),
 )

@@ -44,6 +44,4 @@ def style_of(row: Row) -> Style:
     if row.mode is None:
         return EXTERNAL
     place = list(modes.every()).index(row.kind)
-    return Style(
-        _MARKERS[place % len(_MARKERS)], _COLOURS[place % len(_COLOURS)], _LINES[place % len(_LINES)]
-    )
+    return Style(_MARKERS[place % len(_MARKERS)], _COLOURS[place % len(_COLOURS)], _LINES[place % len(_LINES)])

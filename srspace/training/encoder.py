@@ -13,6 +13,7 @@ from srspace.config import TrainConfig
 from srspace.data.patches import Pool, oriented
 from srspace.metrics import psnr
 from srspace.models import RRDBNet
+from srspace.tf32 import exact_float32
 from srspace.training.loop import Loop, seed_process
 
 
@@ -39,6 +40,7 @@ def oriented_output(network: nn.Module, lr: Tensor) -> Tensor:
     return oriented(network(oriented(lr, masks)), masks, back=True)
 
 
+@exact_float32()
 def train_encoder(
     network: RRDBNet,
     pool: Pool,

@@ -16,6 +16,7 @@ from srspace.metrics import Lpips
 from srspace.models import SRFlow
 from srspace.models.flow import ActNorm2d
 from srspace.resize import imresize
+from srspace.tf32 import exact_float32
 from srspace.training.candidates import CandidateLoss, check_batches, in_range
 from srspace.training.encoder import regression_loss
 from srspace.training.loop import Loop, seed_process
@@ -58,6 +59,7 @@ def nll_loss(
     return loss
 
 
+@exact_float32()
 def train_flow(
     model: SRFlow,
     pool: Pool,

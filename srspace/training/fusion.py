@@ -16,6 +16,7 @@ from srspace.data.patches import PatchPool, Pool, oriented
 from srspace.errors import UsageError
 from srspace.metrics import Lpips, psnr
 from srspace.models import Fusion, SRFlow
+from srspace.tf32 import exact_float32
 from srspace.training.candidates import in_range
 from srspace.training.loop import Loop, seed_process
 from srspace.training.perceptual import SMALLEST, inner, perceptual_loss
@@ -65,6 +66,7 @@ class CandidatePool:
         return oriented(stacks, masks).float() / 255, oriented(hr, masks).float() / 255
 
 
+@exact_float32()
 @torch.no_grad()
 def draw_candidates(
     model: SRFlow,
@@ -125,6 +127,7 @@ def draw_candidates(
     return CandidatePool(torch.cat(stacks), torch.cat(originals))
 
 
+@exact_float32()
 def train_fusion(
     network: Fusion,
     pool: CandidatePool,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from srspace.latents import draw_latents
 
 from srspace.benchmark import synthetic
 from srspace.collapse import MeanSink, StackSink, median_of
 from srspace.config import FlowConfig, RRDBConfig, SamplingConfig
 from srspace.devices import pick_device, pick_precision
-from srspace.latents import draw_latents
 from srspace.models import PreparedSRFlow, SRFlow
 from srspace.sampling import Sampler
 from tests.naive import naive_decode

@@ -31,11 +31,13 @@ class Draw:
         index: which candidate.
         temperature: standard deviation of the latents.
         attempt: 0 for the first draw, higher for redraws.
+        mirrored: whether to negate the latents.
     """
 
     index: int
     temperature: float
     attempt: int = 0
+    mirrored: bool = False
 
 
 class Latents:
@@ -70,8 +72,7 @@ class Latents:
                     shape = (len(draws), channels, *block.kept_shape)
                     part = torch.empty(shape, pin_memory=pinned)
                     line.append(part)
-                    work += [_Fill(block, self._seed(draw, block), draw.temperature, part[k])
-                             for k, draw in enumerate(draws)]  # fmt: skip
+                    work += [_Fill(block, self._seed(draw, block), draw, part[k]) for k, draw in enumerate(draws)]
                 grid.append(line)
             levels.append(grid)
         if not pinned:
@@ -113,20 +114,25 @@ class _Fill:
 
     block: _Block
     seed: int
-    temperature: float
+    draw: Draw
     target: Tensor
 
     def __call__(self) -> None:
+        self._fill(self.draw.temperature)
+        if self.draw.mirrored:
+            np.negative(self.target.numpy(), out=self.target.numpy())
+
+    def _fill(self, temperature: float) -> None:
         if not hasattr(_scratch, "generator"):
             _scratch.generator = torch.Generator()
         generator = _scratch.generator.manual_seed(self.seed)
         if self.block.kept_shape == self.block.shape:
-            self.target.normal_(0.0, self.temperature, generator=generator)
+            self.target.normal_(0.0, temperature, generator=generator)
             return
         shape = (self.target.shape[0], *self.block.shape)
         if getattr(_scratch, "buffer", None) is None or _scratch.buffer.numel() < math.prod(shape):
             _scratch.buffer = torch.empty(math.prod(shape))
-        whole = _scratch.buffer[: math.prod(shape)].normal_(0.0, self.temperature, generator=generator).view(shape)
+        whole = _scratch.buffer[: math.prod(shape)].normal_(0.0, temperature, generator=generator).view(shape)
         # numpy lets go of the interpreter lock and, unlike torch, starts no threads of its own.
         np.copyto(self.target.numpy(), whole.numpy()[:, self.block.kept[0], self.block.kept[1]])
 
