@@ -11,14 +11,14 @@ from typing import Any
 import torch
 
 from srspace import modes
+from srspace.benchmark.methods import sink_maker
 from srspace.benchmark.operations import Operations, count_operations
-from srspace.benchmark.records import precision_word
 from srspace.benchmark.stopwatch import seconds_of
 from srspace.benchmark.synthetic import grey_image
 from srspace.config import SamplingConfig
 from srspace.devices import peak_memory
-from srspace.models import PreparedSRFlow, SRFlow
 from srspace.sampling import Plan, Sampler
+from srspace.upscaler import Upscaler
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class SpeedSettings:
     Attributes:
         height: of the input, in pixels.
         width: of the input, in pixels.
-        samples: N, the candidates that are merged by their mean.
-        dtype: of the subnets' arithmetic.
+        mode: what is made of the candidates.
+        samples: N, the number of candidates.
         sampling: further settings of the sampling; its N is not used.
         repeats: runs of which the median is taken.
     """
 
     height: int = 128
     width: int = 128
+    mode: str = modes.DEFAULT
     samples: int = 25
-    dtype: torch.dtype = torch.float32
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     repeats: int = 5
 
@@ -48,6 +48,7 @@ class SpeedReport:
 
     Attributes:
         model: what the network is called.
+        mode: what was made of the candidates.
         device: name of the device, with the number of threads on a CPU.
         torch: its version.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
@@ -58,15 +59,16 @@ class SpeedReport:
         tiles: how many the picture was divided into.
         first: the first run of all, with everything that is set up on first use.
         kernels: what compiling the GPU's kernels took after that (0: there are none); runs go on meanwhile.
-        seconds: median of the later runs of N candidates, with encoder, checks and mean.
+        seconds: median of the later runs of N candidates, with encoder, checks and what the mode makes of them.
         single: the same for one candidate.
-        operations: multiply-adds of one run.
+        operations: multiply-adds of one run, without those of a fusion network.
         peak: two operations per multiply-add that large matrix products reach here, in the same precision.
         memory: the most that was held: tensors on a GPU, resident memory of the process on a CPU.
         redraws: candidates that were drawn again in one run.
     """
 
     model: str
+    mode: str
     device: str
     torch: str
     precision: str
@@ -90,7 +92,7 @@ class SpeedReport:
 
     @property
     def megapixels_per_second(self) -> float:
-        """Output megapixels of merged pictures a second."""
+        """Megapixels of results a second."""
         return self.height * self.width / 1e6 / self.seconds
 
     @property
@@ -106,61 +108,67 @@ class SpeedReport:
         }
 
 
-@torch.no_grad()
 def measure(
-    model: SRFlow, settings: SpeedSettings, *, name: str, report: Callable[[str], None] | None = None
+    upscaler: Upscaler, settings: SpeedSettings, *, name: str, report: Callable[[str], None] | None = None
 ) -> SpeedReport:
-    """Time a mean of N candidates of a smooth grey picture, on the path that upscaling takes.
+    """Time what is made of N candidates of a smooth grey picture, on the path that upscaling takes.
 
     Args:
-        model: in float32, on its device.
+        upscaler: the networks.
         settings: what to time.
         name: what to call the network in the report.
         report: called with what is being measured.
+
+    Raises:
+        UsageError: the mode is unknown, or does not go with the number of candidates.
+        WeightsError: the mode needs a fusion network that the upscaler does not have.
     """
     say = report or (lambda text: None)
-    device = model.encoder.conv_first.weight.device
+    mode, model, device = modes.find(settings.mode), upscaler.prepared, upscaler.device
+    samples = mode.count(settings.samples)
+    upscaler.check(mode, replace(settings.sampling, samples=samples or None))
     lr = grey_image(settings.height, settings.width)
-    prepared = PreparedSRFlow(model, settings.dtype)
     last: list[Sampler] = []
 
     def run(count: int) -> float:
         def once() -> None:
-            last[:] = [Sampler(prepared, lr, replace(settings.sampling, samples=count))]
-            last[0].collapse(modes.find(modes.DEFAULT).sink(count))
+            last[:] = [Sampler(model, lr, replace(settings.sampling, samples=count or None))]
+            last[0].collapse(sink_maker(upscaler, mode, count))
 
         return seconds_of(once, device)
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     say("first run")
-    first = run(settings.samples)
-    compiling = seconds_of(prepared.wait_for_kernels, device)
-    run(settings.samples)
-    say(f"{settings.samples} candidates")
-    seconds = statistics.median(run(settings.samples) for _ in range(settings.repeats))
+    first = run(samples)
+    compiling = seconds_of(model.wait_for_kernels, device)
+    run(samples)
+    say(f"{samples} candidates")
+    seconds = statistics.median(run(samples) for _ in range(settings.repeats))
     plan, redraws = last[0].plan or Plan([], 0), len(last[0].redraws)
     memory = peak_memory(device)
     say("one candidate")
-    run(1)
-    single = statistics.median(run(1) for _ in range(settings.repeats))
+    one = mode.count(1)
+    run(one)
+    single = statistics.median(run(one) for _ in range(settings.repeats))
     say("matrix products")
     return SpeedReport(
         model=name,
+        mode=mode.name,
         device=_device_name(device),
         torch=torch.__version__,
-        precision=precision_word(str(settings.dtype).removeprefix("torch.")),
+        precision=upscaler.precision,
         height=settings.height * model.scale,
         width=settings.width * model.scale,
-        samples=settings.samples,
+        samples=samples,
         chunk=plan.chunk,
         tiles=len(plan.tiles),
         first=first,
         kernels=compiling,
         seconds=seconds,
         single=single,
-        operations=count_operations(model.encoder.config, model.flow.config, settings.height, settings.width),
-        peak=matrix_peak(device, settings.dtype),
+        operations=count_operations(model.encoder.config, model.config, settings.height, settings.width),
+        peak=matrix_peak(device, model.dtype),
         memory=memory,
         redraws=redraws,
     )

@@ -112,7 +112,8 @@ def _notes(results: Results) -> list[str]:
     notes += [f"{kind}: the average over candidates' scores, not the score of their average" for kind in sorted(single)]
     if "seconds" in results.metrics or "memory" in results.metrics:
         notes.append(
-            "seconds: per image, candidates at the measured time each; MiB: peak of the process (CUDA: of torch)"
+            "seconds: per image, of this row alone (encoder, candidates, merging); MiB: peak of the process (CUDA: of "
+            "torch), all rows that share candidates together"
         )
     partial = [label for name, label in results.rows if len(results.of_row(name)) < count]
     if partial:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from srspace.latents import draw_latents
 
+from srspace import modes
 from srspace.benchmark import synthetic
-from srspace.collapse import MeanSink, StackSink, median_of
 from srspace.config import FlowConfig, RRDBConfig, SamplingConfig
 from srspace.devices import pick_device, pick_precision
 from srspace.models import PreparedSRFlow, SRFlow
-from srspace.sampling import Sampler
+from srspace.sampling import Sampler, draw_latents
 from tests.naive import naive_decode
 
 SIZE = (32, 32)
@@ -32,27 +31,18 @@ def prepared(model: SRFlow) -> PreparedSRFlow:
     return PreparedSRFlow(model, pick_precision("auto", device))
 
 
-@pytest.mark.parametrize("samples", [1, 8])
-def test_mean(benchmark, prepared: PreparedSRFlow, samples: int):
+@pytest.mark.parametrize(("mode", "samples"), [("mean", 1), ("mean", 8), ("median", 8)])
+def test_mode(benchmark, prepared: PreparedSRFlow, mode: str, samples: int):
     lr = synthetic.grey_image(*SIZE)
-    image = benchmark(lambda: Sampler(prepared, lr, SamplingConfig(samples=samples)).collapse(MeanSink))
+    maker = modes.find(mode).sink(samples)
+    image = benchmark(lambda: Sampler(prepared, lr, SamplingConfig(samples=samples)).collapse(maker))
     assert image.shape == (3, 128, 128)
-
-
-def test_median(benchmark, prepared: PreparedSRFlow):
-    lr = synthetic.grey_image(*SIZE)
-
-    def run() -> torch.Tensor:
-        sampler = Sampler(prepared, lr, SamplingConfig(samples=8), stacked=True)
-        return sampler.collapse(lambda count: StackSink(count, median_of))
-
-    assert benchmark(run).shape == (3, 128, 128)
 
 
 def test_conditions(benchmark, prepared: PreparedSRFlow):
     lr = synthetic.grey_image(*SIZE).to(prepared.device)[None]
-    conditions = benchmark(lambda: prepared.conditions(lr))
-    assert len(conditions) == 2
+    conditions = benchmark(lambda: prepared.conditions(prepared.features(lr)))
+    assert len(conditions.levels) == 2
 
 
 def test_preparing(benchmark, model: SRFlow):
