@@ -43,10 +43,10 @@ class Identities:
             WeightsError: weights are missing.
         """
         hr, lr = self._image_checksums(pair)
-        return self.describe(row, hr=hr, lr=lr or f"MATLAB bicubic, 1/{self.scale}", weights=self._weights(row))
+        return self.describe(row, hr=hr, lr=lr or f"MATLAB bicubic, 1/{self.scale}")
 
-    def describe(self, row: Row, *, hr: str, lr: str, weights: dict[str, str]) -> tuple[str, dict[str, Any]]:
-        """:meth:`of` given the checksums of the images and of the weights that the row uses."""
+    def describe(self, row: Row, *, hr: str, lr: str) -> tuple[str, dict[str, Any]]:
+        """:meth:`of` given the checksums of the images, or what stands for them."""
         protocol, mode = self.settings.protocol, row.mode
         identity: dict[str, Any] = {
             "schema": 1,
@@ -59,7 +59,7 @@ class Identities:
             "device": self.device.type,
         }
         if row.kind != BICUBIC:
-            identity["weights"] = weights
+            identity["weights"] = self._weights(row)
         if mode is not None:
             identity["precision"] = self.precision
         if row.parameters:

@@ -3,8 +3,11 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +15,9 @@ import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from srspace import modes
 from srspace.benchmark import PROTOCOLS, Benchmark, RecordFile, Settings, identity, methods, runner
+from srspace.benchmark.identity import Identities
 from srspace.checkpoints import load_flow
 from srspace.collapse import sample
 from srspace.collapse.fusion import fuse
@@ -21,8 +26,10 @@ from srspace.hub import resolve_weights
 from srspace.resize import imresize
 from srspace.upscaler import Upscaler
 from tests.benchmark.common import crop_examples, need_lpips, settings, uint8, values
+from tests.benchmark.toy_mode import DIAL
 
-ROWS = "bicubic,rrdb,sample:3@0.5,sample:4@0.9,mean:2,mean:5,median:4,fusion-l1"
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+ROWS = "bicubic,rrdb,sample:3@0.5,sample:4@0.9,mean:2,mean:5,median:4"
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +59,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, lis
 @pytest.mark.parametrize("protocol", ["paper", "y-channel"])
 def test_every_row_scores_as_scikit_image_does(images: Dataset, tmp_path: Path, outputs, protocol: str):
     rules = PROTOCOLS[protocol]
-    results = Benchmark(images, settings(protocol=rules), RecordFile(tmp_path / "r.jsonl")).run()
+    results = Benchmark(images, settings(f"{ROWS},fusion-l1", protocol=rules), RecordFile(tmp_path / "r.jsonl")).run()
     assert len(results.records) == 16 and not results.failures and results.precision == "fp32"
     for record in results.records:
         hr, lr = next(p for p in images.pairs if p.name == record.image).load(4)
@@ -119,9 +126,17 @@ def test_a_sample_row_is_the_average_over_its_candidates_scores(images: Dataset,
         assert record.values["psnr"] == pytest.approx(np.mean(record.candidates["psnr"]))
 
 
-def test_a_second_run_measures_nothing(images: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def quick(tiny: Path) -> Callable[..., Settings]:
+    """Settings with small random weights; their candidates explode, and each is replaced with the regression."""
+    return partial(settings, weights=str(tiny / "x4"))
+
+
+def test_a_second_run_measures_nothing(
+    images: Dataset, quick: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     records = RecordFile(tmp_path / "r.jsonl")
-    first = Benchmark(images, settings(), records).run()
+    first = Benchmark(images, quick(ROWS), records).run()
     before = records.path.read_bytes()
 
     def refuse(*arguments: object, **options: object) -> None:
@@ -129,56 +144,81 @@ def test_a_second_run_measures_nothing(images: Dataset, tmp_path: Path, monkeypa
 
     monkeypatch.setattr(methods.Upscaler, "load", refuse)
     monkeypatch.setattr(runner.Scorer, "load", refuse)
-    again = Benchmark(images, settings(), records).run()
+    again = Benchmark(images, quick(ROWS), records).run()
     assert again.records == first.records and records.path.read_bytes() == before
     renamed = replace(images, name="other", pairs=tuple(replace(p, name=f"x{p.name}") for p in images.pairs))
-    assert [r.image for r in Benchmark(renamed, settings(), records).run().records][:1] == ["xp0"]
+    assert [r.image for r in Benchmark(renamed, quick(ROWS), records).run().records][:1] == ["xp0"]
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"protocol": PROTOCOLS["y-channel"]}, {"precision": "bf16"}])
-def test_what_a_score_depends_on_is_in_its_key(images: Dataset, tmp_path: Path, change: dict[str, object]):
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"protocol": PROTOCOLS["y-channel"]},
+        {"precision": "bf16"},
+        {"rows": "mean:3"},
+        {"rows": "mean:2@0.8"},
+        {"rows": "mean:2+latents=antithetic"},
+        {"rows": "median:2"},
+        {"rows": "toy-dial:2"},
+        {"rows": "toy-dial:2+balance=0.25"},
+    ],
+)
+def test_what_a_score_depends_on_is_in_its_key(
+    images: Dataset, quick: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any],
+):  # fmt: skip
+    monkeypatch.setattr(modes, "_registered", {DIAL.name: DIAL})
+    keys = set()
+    for options in ({"rows": "mean:2"}, change, {"rows": "toy-dial:2+balance=0.75"}):
+        chosen = quick(**{"rows": "mean:2"} | options)
+        identities = Identities(chosen, scale=4, device=torch.device("cpu"), dtype=_DTYPES[chosen.precision])
+        keys |= {identities.of(images.pairs[0], row)[0] for row in chosen.rows}
+    assert len(keys) == 3
+
+
+def test_another_random_stream_is_measured_again(
+    images: Dataset, quick: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     records = RecordFile(tmp_path / "r.jsonl")
-    Benchmark(images, settings("mean:2"), records).run(1)
-    Benchmark(images, settings("mean:2", **change), records).run(1)
-    assert len(records.load()) == 2
-
-
-def test_another_random_stream_is_measured_again(images: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    records = RecordFile(tmp_path / "r.jsonl")
-    Benchmark(images, settings("rrdb,mean:2"), records).run(1)
+    Benchmark(images, quick("rrdb,mean:2"), records).run(1)
     monkeypatch.setattr(identity, "draw_latents", lambda *a, **k: [torch.zeros(2, 8, 8)])
-    Benchmark(images, settings("rrdb,mean:2"), records).run(1)
+    Benchmark(images, quick("rrdb,mean:2"), records).run(1)
     assert [r.row for r in records.load().values()] == ["rrdb", "mean:2@0.9", "mean:2@0.9"]
 
 
-def test_other_weights_and_other_pixels_are_measured_again(images: Dataset, tmp_path: Path):
+def test_other_weights_and_other_pixels_are_measured_again(
+    images: Dataset, quick: Callable[..., Settings], tiny: Path, tmp_path: Path
+):
     records = RecordFile(tmp_path / "r.jsonl")
-    Benchmark(images, settings("rrdb"), records).run(1)
+    Benchmark(images, quick("rrdb"), records).run(1)
     weights = tmp_path / "weights"
-    shutil.copytree(resolve_weights(Settings.weights), weights)
-    Benchmark(images, settings("rrdb", weights=str(weights)), records).run(1)
+    shutil.copytree(tiny / "x4", weights)
+    Benchmark(images, quick("rrdb", weights=str(weights)), records).run(1)
     assert len(records.load()) == 1, "the same weights elsewhere are the same weights"
     config = json.loads((weights / "config.json").read_text())
     config["encoder"]["skip"] = "first"
     (weights / "config.json").write_text(json.dumps(config))
-    Benchmark(images, settings("rrdb", weights=str(weights)), records).run(1)
+    Benchmark(images, quick("rrdb", weights=str(weights)), records).run(1)
     assert len(records.load()) == 2
     with Image.open(images.pairs[0].hr) as image:
         image.rotate(180).save(images.pairs[0].hr)
-    Benchmark(images, settings("rrdb"), records).run(1)
+    Benchmark(images, quick("rrdb"), records).run(1)
     assert len(records.load()) == 3
 
 
 def test_the_same_seed_gives_the_same_scores_and_another_one_others(images: Dataset, tmp_path: Path):
     runs = [
-        Benchmark(images, settings("sample:2,mean:2", seed=seed), RecordFile(tmp_path / f"{i}.jsonl")).run()
+        Benchmark(images, settings("sample:2,mean:2", seed=seed), RecordFile(tmp_path / f"{i}.jsonl")).run(1)
         for i, seed in enumerate((0, 0, 1))
     ]
     assert values(runs[0]) == values(runs[1]) and values(runs[0]) != values(runs[2])
 
 
-def test_an_interrupted_run_goes_on_and_a_torn_line_is_passed_over(images: Dataset, tmp_path: Path):
-    whole = Benchmark(images, settings(), RecordFile(tmp_path / "whole.jsonl")).run()
+def test_an_interrupted_run_goes_on_and_a_torn_line_is_passed_over(
+    images: Dataset, quick: Callable[..., Settings], tmp_path: Path
+):
+    whole = Benchmark(images, quick(ROWS), RecordFile(tmp_path / "whole.jsonl")).run()
     records = RecordFile(tmp_path / "r.jsonl")
 
     def interrupt(text: str, share: float) -> None:
@@ -186,24 +226,49 @@ def test_an_interrupted_run_goes_on_and_a_torn_line_is_passed_over(images: Datas
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Benchmark(images, settings(), records, progress=interrupt).run()
+        Benchmark(images, quick(ROWS), records, progress=interrupt).run()
     kept = len(records.load())
-    assert kept == 8 + 2
+    assert kept == 7 + 2
     records.path.write_bytes(records.path.read_bytes()[:-40])
     assert len(records.load()) == kept - 1
-    finished = Benchmark(images, settings(), records).run()
+    finished = Benchmark(images, quick(ROWS), records).run()
     assert values(finished) == values(whole)
-    assert len(RecordFile(records.path).load()) == 16
-    assert values(Benchmark(images, settings(), RecordFile(records.path, fresh=True)).run()) == values(whole)
+    assert len(RecordFile(records.path).load()) == 14
+    assert values(Benchmark(images, quick(ROWS), RecordFile(records.path, fresh=True)).run()) == values(whole)
 
 
-def test_columns_added_later_join_the_record(images: Dataset, tmp_path: Path):
+def test_progress_goes_from_nothing_to_all(images: Dataset, quick: Callable[..., Settings], tmp_path: Path):
+    shares: list[float] = []
+    Benchmark(
+        images, quick(ROWS), RecordFile(tmp_path / "r.jsonl"), progress=lambda text, share: shares.append(share)
+    ).run()
+    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1 and len(set(shares)) > 5
+
+
+def test_columns_added_later_join_the_record(images: Dataset, quick: Callable[..., Settings], tmp_path: Path):
     records = RecordFile(tmp_path / "r.jsonl")
-    Benchmark(images, settings("bicubic,mean:2", "psnr"), records).run()
-    both = Benchmark(images, settings("bicubic,mean:2", "psnr,ssim"), records).run()
+    Benchmark(images, quick("bicubic,mean:2", "psnr"), records).run()
+    both = Benchmark(images, quick("bicubic,mean:2", "psnr,ssim"), records).run()
     assert both.mean("mean:2@0.9", "psnr") is not None and both.mean("mean:2@0.9", "ssim") is not None
     lines = [json.loads(line) for line in records.path.read_text().splitlines()]
     assert len(lines) == 8 and all("psnr" not in line["values"] for line in lines[4:])
+
+
+def test_every_record_has_its_lr_psnr_which_is_no_reason_to_measure_again(
+    images: Dataset, quick: Callable[..., Settings], tmp_path: Path
+):
+    records = RecordFile(tmp_path / "r.jsonl")
+    first = Benchmark(images, quick("bicubic,sample:2,mean:2", "psnr"), records).run()
+    assert all("lr-psnr" in record.values for record in first.records)
+    assert all(len(record.candidates["lr-psnr"]) == 2 for record in first.of_row("sample:2@0.9"))
+    older = [json.loads(line) for line in records.path.read_text().splitlines()]
+    for line in older:
+        del line["values"]["lr-psnr"]
+    records.path.write_text("".join(json.dumps(line) + "\n" for line in older))
+    Benchmark(images, quick("bicubic,sample:2,mean:2", "psnr"), records).run()
+    assert len(records.path.read_text().splitlines()) == 6
+    Benchmark(images, quick("bicubic,sample:2,mean:2", "psnr,lr-psnr"), records).run()
+    assert len(records.path.read_text().splitlines()) == 12
 
 
 def test_images_too_small_for_a_metric_are_left_out_of_it(tmp_path: Path):
