@@ -115,7 +115,7 @@ def parse_row(text: str, *, temperature: float, scored: int) -> Row:
     if match is None or kind not in (BICUBIC, *modes.every()):
         raise UsageError(
             f"{text!r} is no row: use {', '.join((BICUBIC, *modes.every()))}, with :N for the number of candidates, "
-            "@TAU for their temperature and +PARAMETER=VALUE (mean:25, sample@0.5)."
+            f"@TAU for their temperature and +PARAMETER=VALUE ({modes.DEFAULT}:25@0.5)."
         )
     words = dict(part.split("=", 1) for part in match["words"].split("+")[1:])
     count, tau = match["n"], match["tau"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from srspace import modes
 from srspace.cli.default_group import DefaultGroup
 from srspace.cli.failures import EXIT_FAILED, EXIT_OK
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
@@ -42,6 +43,12 @@ def _backbones() -> list[str]:
     return list(LPIPS_NETS)
 
 
+def _metrics() -> list[str]:
+    from srspace.metrics import every
+
+    return list(every())
+
+
 @app.command("run")
 def run(
     dataset: Annotated[
@@ -63,7 +70,9 @@ def run(
     compare: Annotated[
         list[Path] | None, typer.Option("--compare", help="Another model's file, by spandrel. Repeatable.")
     ] = None,
-    metrics: Annotated[str, typer.Option(help="Columns, separated by commas.")] = "all",
+    metrics: Annotated[
+        str, typer.Option(help="Columns, separated by commas, such as psnr,lpips,dists.", autocompletion=_metrics)
+    ] = "all",
     protocol: Annotated[
         str,
         typer.Option(help="paper (RGB, no border cut) or y-channel (Y, border cut).", autocompletion=_protocols),
@@ -180,7 +189,8 @@ def compare_results(
     a: Annotated[Path, typer.Argument(help="What 'srspace bench DATASET --save-json A.json' wrote.")],
     b: Annotated[Path, typer.Argument(help="The same of the other; it may be the same file.")],
     row_a: Annotated[
-        str | None, typer.Option("--row-a", help="Compare this row of A, such as mean:5 (else all in common).")
+        str | None,
+        typer.Option("--row-a", help=f"Compare this row of A, such as {modes.DEFAULT}:5 (else all in common)."),
     ] = None,
     row_b: Annotated[str | None, typer.Option("--row-b", help="With this row of B (else the same).")] = None,
     confidence: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,

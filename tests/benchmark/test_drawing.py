@@ -1,23 +1,24 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 import torch
 
 from srspace import modes
-from srspace.benchmark import Row, parse_rows, stopwatch
+from srspace.benchmark import Row, parse_rows
 from srspace.benchmark.drawing import Drawing
 from srspace.benchmark.methods import Methods
-from srspace.benchmark.stopwatch import Stopwatch
 from srspace.benchmark.synthetic import grey_image, random_model
 from srspace.collapse import sample, spool
 from srspace.collapse.mean import MeanSink
 from srspace.config import FlowConfig, RRDBConfig, SamplingConfig
 from srspace.models import PreparedSRFlow
 from srspace.modes import Mode
+from srspace.sampling import Tile
 from srspace.upscaler import Upscaler
+from tests.benchmark.clock import Clock
 from tests.benchmark.common import settings
 from tests.benchmark.toy_mode import DIAL
 
@@ -125,23 +126,6 @@ def test_running_out_of_memory_leads_to_smaller_tiles_and_the_same_pictures(
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(found, expected, strict=True))
 
 
-class Clock:
-    """A clock that only what a test slows down moves on."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now, self.patch = 0.0, monkeypatch
-        monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: self.now)
-
-    def slow(self, owner: type, name: str, seconds: Callable[..., float]) -> None:
-        work = getattr(owner, name)
-
-        def slowed(*arguments: object, **options: object) -> object:
-            self.now += seconds(*arguments)
-            return work(*arguments, **options)
-
-        self.patch.setattr(owner, name, slowed)
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock(monkeypatch)
@@ -162,6 +146,14 @@ def test_a_row_s_seconds_are_what_it_takes_alone(upscaler: Upscaler, clock: Cloc
     assert seconds["sample:4@0.9"] == seconds["sample:2@0.9"] == pytest.approx(150 + 10 + 1 + 0.5)
 
 
+def test_placing_a_row_s_result_is_its_own_time(upscaler: Upscaler, clock: Clock):
+    clock.slow(Tile, "put", lambda *_: 1000)
+    with drawn(upscaler, "mean:2,mean:5", tile=16) as drawing:
+        seconds = [drawing.cost(row).seconds for row in drawing.merging]
+    # Two tiles, in each of which everything happens.
+    assert seconds == pytest.approx([2 * (150 + n * 10 + n + 0.5 + 1000) for n in (2, 5)])
+
+
 @pytest.mark.parametrize("tile", [None, 16])
 def test_alone_it_is_all_the_time_that_went_by(upscaler: Upscaler, clock: Clock, tile: int | None):
     before = clock.now
@@ -177,32 +169,6 @@ def test_memory_is_the_peak_of_the_whole_drawing(upscaler: Upscaler):
     with drawn(upscaler, "mean:2,mean:3") as drawing:
         costs = [drawing.cost(row) for row in drawing.merging]
     assert costs[0].memory == costs[1].memory > 1e7
-
-
-def test_a_stopwatch_divides_all_of_the_time(monkeypatch: pytest.MonkeyPatch):
-    clock = Clock(monkeypatch)
-    watch = Stopwatch(CPU, "rest")
-    clock.now += 1
-    with watch.part("a", then="after a"):
-        clock.now += 2
-        with watch.part("b"):
-            clock.now += 4
-        clock.now += 8
-    clock.now += 16
-    with watch.part("a"):
-        clock.now += 32
-    clock.now += 64
-    assert watch.stop() == {"rest": 1, "a": 2 + 8 + 32, "b": 4, "after a": 16 + 64}
-
-
-def test_a_part_that_fails_is_counted(monkeypatch: pytest.MonkeyPatch):
-    clock = Clock(monkeypatch)
-    watch = Stopwatch(CPU, "rest")
-    with pytest.raises(ValueError), watch.part("a"):
-        clock.now += 2
-        raise ValueError
-    clock.now += 1
-    assert watch.stop() == {"rest": 1, "a": 2}
 
 
 def test_rows_of_other_temperatures_or_latents_are_drawn_apart():

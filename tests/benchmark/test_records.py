@@ -39,3 +39,9 @@ def test_precision_has_one_word_also_where_older_files_spell_it_out(tmp_path: Pa
     results = made({"mean:2@0.9": {"i": {"psnr": 1.0}}}, precision="float16")
     (tmp_path / "a.json").write_text(json.dumps(results.to_json()))
     assert read_results(tmp_path / "a.json").precision == "fp16"
+
+
+def test_of_memory_the_largest_figure_counts_and_of_others_the_mean():
+    results = made({"rrdb": {"a": {"memory": 3.0, "seconds": 3.0}, "b": {"memory": 5.0, "seconds": 5.0}}})
+    assert results.mean("rrdb", "memory") == 5 and results.mean("rrdb", "seconds") == 4
+    assert results.mean("rrdb", "psnr") is None
