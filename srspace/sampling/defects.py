@@ -95,7 +95,7 @@ def usable(findings: Tensor) -> Tensor:
 
 def described(low: float, high: float, worst: float) -> str | None:
     """What is wrong with one candidate, in words, from a row of :func:`examine`'s findings; None: nothing."""
-    if not (math.isfinite(low) and math.isfinite(high)):
+    if not all(map(math.isfinite, (low, high, worst))):
         return "values that are not finite"
     if low < USABLE.low or high > USABLE.high:
         return f"values far out of range ({low:.2g} to {high:.2g})"

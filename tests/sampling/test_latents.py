@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from srspace.latents import Draw, Latents, draw_latents
 
-from srspace import latents
+from srspace.sampling import draw_latents, latents
+from srspace.sampling.latents import Draw, Latents
 
 SHAPES = [(6, 40, 60), (24, 20, 30)]
 CPU = torch.device("cpu")
@@ -42,3 +42,11 @@ def test_temperature_only_scales():
     half = draw_latents(SHAPES, seed=3, index=2, temperature=0.5)
     assert all(torch.equal(x * 0.5, y) for x, y in zip(one, half, strict=True))
     assert all(not z.any() for z in draw_latents(SHAPES, seed=3, index=2, temperature=0.0))
+
+
+def test_a_mirrored_draw_is_the_negative_of_the_other():
+    source = Latents(SHAPES, (20, 30), seed=5, device=CPU)
+    for rows, columns in ((slice(0, 20), slice(0, 30)), (slice(3, 17), slice(8, 16))):
+        draws = [Draw(4, 0.7, 1), Draw(4, 0.7, 1, mirrored=True)]
+        for level in source.request(draws, rows, columns).get():
+            assert level[0].any() and torch.equal(level[0], -level[1])
