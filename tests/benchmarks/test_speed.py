@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from srspace.latents import draw_latents
 
 from srspace import modes
 from srspace.benchmark import synthetic

@@ -1,19 +1,13 @@
 from __future__ import annotations
 
-import copy
 import math
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from srspace.benchmark.synthetic import random_model
-from srspace.checkpoints import load_fusion
-from srspace.config import FlowConfig, FusionConfig, RRDBConfig
-from srspace.models import FusionNet, PreparedSRFlow, SetFusionNet, SRFlow, kernels, prepared
+from srspace.models import SRFlow
 from srspace.models.flow import (
     ActNorm2d,
     ConditionalAffineCoupling,
@@ -22,10 +16,11 @@ from srspace.models.flow import (
     InvertibleConv1x1,
     Split2d,
     Squeeze2d,
+    latent_shapes,
 )
-from srspace.models.flow.step import InverseLinear
+from srspace.models.flow.step import inverse_linear
 from tests.conftest import small_flow
-from tests.naive import naive_decode
+from tests.waiting import NoWaiting
 
 
 def autograd_log_det(function, x: Tensor) -> Tensor:
@@ -47,10 +42,10 @@ def test_linear_transforms_invert_and_report_their_log_determinant(module):
     x = torch.randn(1, 4, 3, 2, dtype=torch.float64)
     y, log_det = module(x)
     assert torch.allclose(log_det[0], autograd_log_det(lambda v: module(v)[0], x))
+    assert torch.allclose(module.inverse(y), x)
     if isinstance(module, FlowStep):
-        assert torch.allclose(InverseLinear([module])(y.float()), x.float(), atol=1e-5)
-    else:
-        assert torch.allclose(module.inverse(y), x)
+        matrix, bias = inverse_linear([module])
+        assert torch.allclose(F.conv2d(y, matrix[:, :, None, None], bias), x)
 
 
 def test_coupling_inverts_and_reports_its_log_determinant():
@@ -105,75 +100,38 @@ def test_nll_is_the_change_of_variables_formula(model: SRFlow):
     assert nll.item() == pytest.approx(-(log_det + log_prior).item() / (math.log(2) * 16), abs=1e-4)
 
 
+def test_the_inverse_is_differentiable_and_waits_for_nothing(model: SRFlow):
+    hr, lr = torch.rand(2, 3, 20, 16), torch.rand(2, 3, 5, 4)
+    model.requires_grad_(True)
+    conditions = model.conditions(model.features(lr))
+    latents, _ = model.flow(hr, conditions)
+    with NoWaiting():
+        decoded = model.flow.inverse([z.detach() for z in latents], conditions)
+    assert torch.allclose(decoded, hr, atol=1e-4)
+    decoded.square().mean().backward()
+    gradients = {name: p.grad for name, p in model.flow.named_parameters()}
+    assert all(g is not None and torch.isfinite(g).all() and g.any() for g in gradients.values())
+    # What a small change of a weight does is what the gradient says.
+    step = model.flow.levels[0].transitions[0].invconv
+    direction = torch.randn_like(step.weight) * 1e-4
+
+    def after(sign: int) -> float:
+        with torch.no_grad():
+            step.weight.add_(sign * direction)
+            try:
+                return model.flow.inverse(latents, conditions).square().mean().item()
+            finally:
+                step.weight.sub_(sign * direction)
+
+    expected = (after(1) - after(-1)) / 2
+    assert (step.weight.grad * direction).sum().item() == pytest.approx(expected, rel=0.05)
+
+
 @pytest.mark.parametrize("scale", [4, 8])
-def test_all_decoders_equal_the_plain_path(scale: int):
-    model = small_flow(scale)
-    lr = torch.rand(1, 3, 6, 5)
-    latents = [torch.randn(3, *s) for s in model.flow.latent_shapes(6 * scale, 5 * scale)]
-    shared = model.flow.inverse(latents, model.conditions(model.features(lr)))
-    prepared = PreparedSRFlow(model)
-    given = [z.clone() for z in latents]
-    fast = prepared.decode(latents, prepared.conditions(lr))
-    assert all(torch.equal(a, b) for a, b in zip(latents, given, strict=True))
-    for i in range(3):
-        plain = naive_decode(model, lr, [z[i : i + 1] for z in latents])
-        assert torch.allclose(shared[i : i + 1], plain, atol=1e-4)
-        assert torch.allclose(fast[i : i + 1], plain, atol=1e-4)
-
-
-def test_a_prepared_model_serves_other_precisions_and_is_a_copy(model: SRFlow):
-    lr = torch.rand(1, 3, 6, 5)
-    latents = [torch.randn(2, *s) for s in model.flow.latent_shapes(24, 20)]
-    reference = model.decode(lr, [z[:1] for z in latents])
-    prepared, short = PreparedSRFlow(model), PreparedSRFlow(model, torch.bfloat16)
-    assert short.encoder.dtype == torch.float32  # bfloat16 is too short for the encoder
-    rounded = short.decode(latents, short.conditions(lr))[:1]
-    assert 0 < (rounded - reference).abs().max() < 0.05 * reference.abs().max()
-    model.flow.levels[0].steps[0].invconv.weight.mul_(1.5)
-    assert torch.allclose(prepared.decode(latents, prepared.conditions(lr))[:1], reference, atol=1e-4)
-
-
-def test_the_prepared_encoder_gives_the_regression(model: SRFlow):
-    lr = torch.rand(1, 3, 7, 5)
-    assert torch.allclose(PreparedSRFlow(model).regression(lr), model.encoder(lr), atol=1e-5)
-
-
-def test_fused_inverses_follow_the_weights():
-    step = randomized(FlowStep(4)).requires_grad_(True)
-    inverse = InverseLinear([step])
-    x = torch.randn(1, 4, 3, 2, dtype=torch.float64)
-    for keep in (True, False):
-        with torch.set_grad_enabled(not keep):
-            for _ in range(2):
-                assert torch.allclose(inverse(step(x)[0]), x)
-                with torch.no_grad():
-                    step.actnorm.logs.add_(0.3)
-            step.load_state_dict({k: v * 1.2 for k, v in step.state_dict().items()})
-            assert torch.allclose(inverse(step(x)[0]), x)
-            assert torch.allclose(copy.deepcopy(inverse)(step(x)[0]), x)
-            assert inverse(step(x)[0].detach()).requires_grad != keep
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_kernels_equal_the_eager_path(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(kernels, "WORTHWHILE", 0)
-    model = random_model(RRDBConfig(nb=2), FlowConfig(steps=2, stack_blocks=(0, 1))).cuda()
-    prepared = PreparedSRFlow(model, torch.bfloat16)
-    lr = torch.rand(1, 3, 13, 11).cuda()
-    latents = [torch.randn(3, *s).cuda() for s in model.flow.latent_shapes(52, 44)]
-    if not prepared.wait_for_kernels():
-        pytest.skip("Triton is not here")
-    conditions, features = prepared.conditions(lr), prepared.features(lr, fused=True)
-    assert all(step.fused for level in conditions for step in level)
-    fused = prepared.decode(latents, conditions)
-    monkeypatch.setattr(kernels, "WORTHWHILE", 10**9)
-    eager = prepared.features(lr)
-    assert (features.last - eager.last).abs().max() < 0.01 * eager.last.abs().max()
-    assert (features.stacked - eager.stacked).abs().max() < 0.01 * eager.stacked.abs().max()
-    conditions = prepared.conditions(lr)
-    assert not any(step.fused for level in conditions for step in level)
-    # The opening actnorm shrinks by exp(5), so the bound is a tenth of a unit of the flow's state.
-    assert (prepared.decode(latents, conditions) - fused).abs().max() < 1e-3
+def test_latents_have_the_shapes_that_the_configuration_says(scale: int):
+    flow = small_flow(scale).flow
+    assert flow.latent_shapes(16, 24) == latent_shapes(flow.config, 16, 24)
+    assert sum(c * h * w for c, h, w in flow.latent_shapes(16, 24)) == 3 * 16 * 24
 
 
 def test_wrong_shapes_are_refused(model: SRFlow):
@@ -181,82 +139,5 @@ def test_wrong_shapes_are_refused(model: SRFlow):
         model.encode(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 4, 4))
     with pytest.raises(ValueError, match="latents must have"):
         model.decode(torch.rand(1, 3, 4, 4), [torch.rand(1, 6, 8, 8)])
-    with pytest.raises(ValueError, match="expected"):
-        FusionNet(FusionConfig())(torch.rand(1, 9, 3, 8, 8))
-
-
-def test_fresh_fusion_network_gives_the_ensemble_mean():
-    stack = torch.rand(1, 10, 3, 8, 8)
-    assert torch.allclose(FusionNet(FusionConfig())(stack), stack.mean(1))
-
-
-def set_network() -> SetFusionNet:
-    torch.manual_seed(0)
-    network = SetFusionNet(FusionConfig(samples=None, channels=8, blocks=1, embedding=4)).eval()
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    return network
-
-
-def test_set_fusion_starts_at_the_ensemble_mean():
-    stack = torch.rand(2, 5, 3, 12, 9)
-    fresh = SetFusionNet(FusionConfig(samples=None, channels=8, blocks=1, embedding=4))
-    assert torch.allclose(fresh(stack), stack.mean(1), atol=1e-6)
-
-
-@pytest.mark.parametrize("samples", [None, 3])
-def test_a_gain_draws_the_result_towards_the_ensemble_mean(samples: int | None):
-    torch.manual_seed(0)
-    full = FusionConfig(samples=samples, channels=8, blocks=1, embedding=4)
-    kind = SetFusionNet if samples is None else FusionNet
-    network, drawn = kind(full), kind(replace(full, gain=0.25))
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    drawn.load_state_dict(network.state_dict())
-    stack = torch.rand(1, 3, 3, 9, 8)
-    mean = stack.mean(1)
-    assert (network(stack) - mean).abs().max() > 0.05
-    assert torch.allclose(drawn(stack) - mean, 0.25 * (network(stack) - mean), atol=1e-6)
-    with pytest.raises(ValueError, match="gain"):
-        replace(full, gain=1.5)
-    with pytest.raises(ValueError, match="gain"):
-        replace(full, gain=0.5, residual=False)
-
-
-@pytest.mark.parametrize("count", [1, 2, 7])
-def test_set_fusion_takes_any_number_in_any_order(count: int):
-    network, stack = set_network(), torch.rand(2, count, 3, 12, 9)
-    fused = network(stack)
-    assert fused.shape == (2, 3, 12, 9)
-    assert torch.allclose(network(stack[:, torch.randperm(count)]), fused, atol=1e-5)
-    with torch.no_grad():
-        assert torch.allclose(network(stack), fused, atol=1e-5)
-    fused.sum().backward()
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
-
-
-def test_set_fusion_sees_no_further_than_its_radius():
-    network = set_network()
-    stack = torch.rand(1, 3, 3, 41, 41, requires_grad=True)
-    network(stack)[..., 20, 20].sum().backward()
-    rows = stack.grad.abs().sum((0, 1, 2, 4)).nonzero()
-    assert 20 - rows.min() == rows.max() - 20 == network.radius
-    with pytest.raises(ValueError, match="expected"):
-        network(torch.rand(1, 3, 8, 8))
-
-
-@pytest.mark.parametrize("name", ["fusion-lpips-x4-lite", "fusion-l1-x4-lite", "fusion-lpips-stack-x4-lite"])
-def test_a_prepared_fusion_network_is_a_copy_and_rounds_little(name: str):
-    network = load_fusion(Path(__file__).parents[1] / "weights" / name)
-    torch.manual_seed(0)
-    scene = F.interpolate(torch.rand(1, 3, 12, 12), scale_factor=8, mode="bicubic").clamp(0, 1)
-    stack = (scene[:, None] + 0.04 * torch.randn(1, 10, 3, 96, 96)).clamp(0, 1)
-    device = torch.device("cpu")
-    with torch.no_grad():
-        reference = network(stack)
-        same = prepared(network, device, torch.float32)(stack)
-        rounded = prepared(network, device, torch.bfloat16)(stack)
-    assert rounded.dtype == torch.float32 and network.head.weight.dtype == torch.float32
-    assert torch.allclose(same, reference, atol=1e-5)
-    assert ((rounded - reference).abs() <= 2 / 255).float().mean() >= 0.999
-    assert (reference - stack.mean(1)).abs().mean() > 0.5 / 255  # there is something to round
+    with pytest.raises(ValueError, match="a step with a coupling"):
+        model.flow.levels[0].steps[0].inverse(torch.rand(1, 12, 4, 4))

@@ -376,8 +376,8 @@ from srspace.devices import peak_memory, used_memory
 from srspace.models import PreparedSRFlow
 from srspace.sampling import Sampler
 torch.set_num_threads(1)
-sizes = RRDBConfig(nb=1, nf=16, gc=8), FlowConfig(steps=1, hidden_channels=16, stack_blocks=(0,))
-model = PreparedSRFlow(synthetic.random_model(*sizes))
+flow = FlowConfig(steps=1, hidden_channels=16, stack_blocks=(0,))
+model = PreparedSRFlow(synthetic.random_model(RRDBConfig(nb=1, nf=16, gc=8), flow))
 mode, watched = sys.argv[1:]
 def run(side, **settings):
     sampler = Sampler(model, synthetic.grey_image(side, side), SamplingConfig(**settings))
