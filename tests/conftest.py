@@ -10,6 +10,9 @@ from srspace.checkpoints import save_model
 from srspace.config import FlowConfig, FusionConfig, RRDBConfig
 from srspace.models import FusionNet, SRFlow
 
+# Networks as small as these ones are many times slower with several threads on a busy machine.
+torch.set_num_threads(1)
+
 SHARED = Path(__file__).parents[2] / "shared"
 if "TORCH_HOME" not in os.environ and (SHARED / "torch-home").is_dir():
     os.environ["TORCH_HOME"] = str(SHARED / "torch-home")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from srspace.latents import draw_latents
 
 from srspace import modes
 from srspace.benchmark import synthetic
