@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from srspace import modes
+from srspace.cli import options
 from srspace.cli.failures import EXIT_OK
+from srspace.cli.options import SAMPLING, option, takes
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig, parse_memory
 from srspace.errors import UsageError
 
@@ -18,55 +19,58 @@ if TYPE_CHECKING:
     from srspace.upscaler import Upscaler
 
 PUBLISHED = "published"
-DEVICE = "Device"
 
 
-def _modes() -> list[str]:
-    return list(modes.every())
+def _modes(incomplete: str) -> list[str]:
+    return [name for name in modes.every() if name.startswith(incomplete)]
 
 
-def speed(
+@dataclass(frozen=True)
+class Options:
+    """What ``srspace bench speed`` is told."""
+
+    size: Annotated[str, option("--size", metavar="HxW", help="Height and width of the input.")] = "128x128"
+    repeats: Annotated[int, option("--repeats", metavar="N", help="Runs of which the median is taken.", min=1)] = 5
+    as_json: options.AsJson = False
+    mode: Annotated[
+        str,
+        option(
+            "--mode", "-m", panel=SAMPLING, metavar="NAME", autocompletion=_modes,
+            help=f"What is made of the candidates: {', '.join(modes.every())}.",
+        ),
+    ] = modes.DEFAULT  # fmt: skip
+    samples: Annotated[int, option("--samples", "-n", panel=SAMPLING, metavar="N", help="Number of candidates.")] = 25
+    device: options.Device = "auto"
+    precision: options.Precision = "auto"
+    tile: options.Tile = None
+    max_memory: options.MaxMemory = None
     weights: Annotated[
         str,
-        typer.Option(
-            "--weights",
-            "-w",
-            help=f"Catalogue name, folder or hf://owner/repo@revision; or '{PUBLISHED}': random weights of the "
+        option(
+            "--weights", "-w", panel=options.ADVANCED, metavar="NAME",
+            help=f"Weights: catalogue name, folder or hf://owner/repo[@revision]; or '{PUBLISHED}': random ones of the "
             "published network's sizes.",
         ),
-    ] = DEFAULT_WEIGHTS,
-    size: Annotated[str, typer.Option("--size", help="Height x width of the input.")] = "128x128",
-    mode: Annotated[
-        str, typer.Option("--mode", "-m", help="What is made of the candidates.", autocompletion=_modes)
-    ] = modes.DEFAULT,
-    samples: Annotated[int, typer.Option("--samples", "-n", help="N, the number of candidates.")] = 25,
-    repeats: Annotated[int, typer.Option(min=1, help="Runs of which the median is taken.")] = 5,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel=DEVICE)] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.", rich_help_panel=DEVICE)] = "auto",
-    tile: Annotated[
-        int | None,
-        typer.Option(help="Tile side in input pixels; 0 never tiles (else from memory).", rich_help_panel=DEVICE),
-    ] = None,
-    max_memory: Annotated[
-        str | None, typer.Option("--max-memory", help="Memory on the device, e.g. 4G.", rich_help_panel=DEVICE)
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> int:
+    ] = DEFAULT_WEIGHTS  # fmt: skip
+
+
+@takes(Options)
+def speed(options: Options) -> int:
     """Time N candidates of one picture, with encoder, checks and merging, beside what the device can do."""
     from srspace.cli.output import console
 
-    height, width = parse_size(size)
-    limit = None if max_memory is None else parse_memory(max_memory)
-    sampling = SamplingConfig(samples=samples, tile=tile, max_memory=limit)
-    modes.find(mode)
+    height, width = parse_size(options.size)
+    limit = None if options.max_memory is None else parse_memory(options.max_memory)
+    sampling = SamplingConfig(samples=options.samples, tile=options.tile, max_memory=limit)
+    modes.find(options.mode)
     from srspace.benchmark.speed import SpeedSettings, measure
 
-    settings = SpeedSettings(height, width, mode, samples, sampling, repeats)
-    upscaler = _load(weights, mode, device, precision)
+    settings = SpeedSettings(height, width, options.mode, options.samples, sampling, options.repeats)
+    upscaler = _load(options)
     screen = console()
     with screen.status("") as status:
-        report = measure(upscaler, settings, name=weights, report=status.update)
-    print(json.dumps(report.to_dict()) if as_json else table(report))
+        report = measure(upscaler, settings, name=options.weights, report=status.update)
+    print(json.dumps(report.to_dict()) if options.as_json else table(report))
     return EXIT_OK
 
 
@@ -113,11 +117,12 @@ def _tera(count: float) -> str:
     return f"{count / 1e12:.3g}"
 
 
-def _load(weights: str, mode: str, device: str, precision: str) -> Upscaler:
+def _load(options: Options) -> Upscaler:
     from srspace.upscaler import Upscaler
 
-    if weights != PUBLISHED:
-        return Upscaler.load(weights, modes=[mode], device=device, precision=precision)
+    device, precision = options.device, options.precision
+    if options.weights != PUBLISHED:
+        return Upscaler.load(options.weights, modes=[options.mode], device=device, precision=precision)
     from srspace.benchmark.synthetic import PUBLISHED as SIZES
     from srspace.benchmark.synthetic import random_model
 
