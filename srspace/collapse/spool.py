@@ -52,7 +52,7 @@ class Spool:
             free = min(free, limit - used_memory(_CPU))
         self._memory: np.ndarray | None = None
         self._file: IO[bytes] | None = None
-        if count * self._bytes <= free / 4:
+        if count * self._bytes <= max(0, free) / 4:
             with suppress(MemoryError):
                 self._memory = np.empty((count, *self.shape), np.float32)
         if self._memory is None:

@@ -35,7 +35,7 @@ def prepared(model: SRFlow) -> PreparedSRFlow:
 def test_mode(benchmark, prepared: PreparedSRFlow, mode: str, samples: int):
     lr = synthetic.grey_image(*SIZE)
     maker = modes.find(mode).sink(samples)
-    image = benchmark(lambda: Sampler(prepared, lr, SamplingConfig(samples=samples)).collapse(maker))
+    image = benchmark(lambda: Sampler(prepared, lr, SamplingConfig()).collapse(maker))
     assert image.shape == (3, 128, 128)
 
 

@@ -54,6 +54,11 @@ def test_a_limit_on_memory_sends_candidates_to_the_file(monkeypatch: pytest.Monk
         assert (inside.maker.pictures, outside.maker.pictures) == (5, 0)
 
 
+def test_without_candidates_nothing_is_kept():
+    with Spool(0, 96, 120, limit=1) as gathered:
+        assert list(gathered) == [] and gathered.maker.pictures == 0
+
+
 def test_memory_that_is_not_there_sends_candidates_to_the_file(monkeypatch: pytest.MonkeyPatch):
     def refuse(*given, **named):
         raise MemoryError
