@@ -196,6 +196,34 @@ class TrainingError(SRSpaceError):
     """A training cannot go on: its losses are not finite any more."""
 
 
+class DataSetMissingError(DataError):
+    """A data set of the catalogue is not on this machine.
+
+    Attributes:
+        name: its name in the catalogue.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class MetricUnavailableError(DataError):
+    """A metric cannot be computed here, because a library or weights are missing."""
+
+
+class MetricWeightsError(MetricUnavailableError):
+    """The weights that a metric needs are not on this machine and could not be fetched.
+
+    Attributes:
+        weights: their name, as :func:`srspace.metrics.fetch_weights` takes it.
+    """
+
+    def __init__(self, title: str, weights: str, reason: str) -> None:
+        super().__init__(f"{title} needs weights that are not here and could not be fetched ({reason}).")
+        self.weights = weights
+
+
 class CheckpointError(SRSpaceError):
     """A model file is damaged, of an unknown layout, or of the wrong kind."""
 

@@ -133,6 +133,11 @@ class Mode:
         """Whether it draws candidates at all."""
         return self.samples > 0 or not self.fixed
 
+    @property
+    def single(self) -> bool:
+        """Whether each result is made of one candidate, so that a measure of it is an average over several results."""
+        return self.fixed and self.samples == 1
+
     def count(self, wanted: int | None) -> int:
         """How many candidates it draws when the user wants so many (None: says nothing)."""
         return self.samples if wanted is None or self.fixed else wanted
@@ -218,6 +223,8 @@ _BUILT_IN = (
 )
 DEFAULT = "mean"
 """The mode used where the user names none."""
+TABLE_1 = "bicubic,rrdb,sample@0.1,sample@0.5,sample@0.9,mean:5,mean:25,median:5,median:25,fusion-l1:10,fusion-lpips:10"
+"""The rows of the paper's Table 1, in the words of a benchmark: modes with ``:N`` candidates at ``@TAU``."""
 
 _registered: dict[str, Mode] = {}
 

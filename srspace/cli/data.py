@@ -24,13 +24,13 @@ def list_(data_root: Root = None, as_json: Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from srspace.data.datasets import data_root as default_root
-    from srspace.data.datasets import find_entry, load_catalog, locate
+    from srspace.data.catalog import data_root as default_root
+    from srspace.data.catalog import load_catalog, locate
 
     root = data_root or default_root()
     table = Table("name", "images", "download", "licence", "where")
     for entry in load_catalog().values():
-        parts = [find_entry(name) for name in entry.parts] or [entry]
+        parts = entry.own()
         bases = [locate(part, root) for part in parts]
         here = all(base is not None for base in bases)
         if as_json:
@@ -59,7 +59,7 @@ def pull(
     An interrupted download goes on where it stopped.
     """
     from srspace.cli.output import named_progress
-    from srspace.data.datasets import load_catalog
+    from srspace.data.catalog import load_catalog
     from srspace.data.datasets import pull as fetch
     from srspace.errors import UsageError
 
@@ -68,10 +68,10 @@ def pull(
             folder = fetch(name, root=data_root, scale=scale, keep_archives=keep_archives, progress=report)
         typer.echo(str(folder))
         return
-    from srspace.metrics.weights import METRIC_WEIGHTS, fetch_weights
+    from srspace.metrics import fetch_weights, networks
 
-    if name not in METRIC_WEIGHTS:
-        known = ", ".join((*load_catalog(), *METRIC_WEIGHTS))
+    if name not in networks():
+        known = ", ".join((*load_catalog(), *networks()))
         raise UsageError(f"neither a data set nor a metric is called {name!r}; there are {known}.")
     fetch_weights(name)
     typer.echo(f"{name} is here")

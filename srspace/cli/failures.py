@@ -8,9 +8,11 @@ from typing import Any
 from srspace.errors import (
     CandidateExistsError,
     CheckpointError,
+    DataSetMissingError,
     DeviceMemoryError,
     EarlierResultsError,
     MemoryLimitError,
+    MetricWeightsError,
     NoFusionError,
     NoPictureError,
     NotAFileError,
@@ -50,6 +52,8 @@ _ADVICE: dict[type[SRSpaceError], Callable[[Any], str]] = {
     PictureSizeError: lambda e: "Use --format png or tiff.",
     DeviceMemoryError: lambda e: "Give --max-memory or a smaller --tile.",
     MemoryLimitError: lambda e: "Raise --max-memory.",
+    DataSetMissingError: lambda e: f"Or run 'srspace data pull {e.name}' with a network.",
+    MetricWeightsError: lambda e: f"Run 'srspace data pull {e.weights}' with a network.",
     SeveralLrFoldersError: lambda e: "Choose one with --lr.",
     NoFusionError: lambda e: f"Name one with --fusion{f', such as {e.others[0]}' if e.others else ''}.",
 }

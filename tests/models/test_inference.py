@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from srspace.models import PreparedSRFlow, SRFlow
-from srspace.speed import naive_decode
 from tests.conftest import small_flow
+from tests.naive import naive_decode
 from tests.waiting import NoWaiting
 
 

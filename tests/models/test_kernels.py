@@ -10,13 +10,13 @@ import sys
 import pytest
 import torch
 
+from srspace.benchmark.synthetic import random_model
 from srspace.config import FlowConfig, RRDBConfig
 from srspace.models import PreparedSRFlow, kernels
-from srspace.speed import random_model
 
 SCRIPT = """
 import torch
-from srspace import speed
+from srspace.benchmark import synthetic
 from srspace.config import FlowConfig, RRDBConfig
 from srspace.models import PreparedSRFlow, kernels
 
@@ -24,7 +24,7 @@ kernels.available = lambda device: True
 kernels.WORTHWHILE = 60
 torch.set_grad_enabled(False)
 encoder = RRDBConfig(nf=32, gc=32, nb=2, skip="first")
-model = speed.random_model(encoder, FlowConfig(steps=2, hidden_channels=16, stack_blocks=(0, 1)))
+model = synthetic.random_model(encoder, FlowConfig(steps=2, hidden_channels=16, stack_blocks=(0, 1)))
 lr = torch.rand(1, 3, 9, 7)
 latents = [torch.randn(2, *s) for s in model.flow.latent_shapes(36, 28)]
 given = [z.clone() for z in latents]

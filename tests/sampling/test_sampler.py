@@ -368,7 +368,8 @@ class TestMemory:
 
 PEAK = """
 import sys, torch
-from srspace import modes, speed
+from srspace import modes
+from srspace.benchmark import synthetic
 from srspace.collapse import Spool
 from srspace.config import FlowConfig, RRDBConfig, SamplingConfig
 from srspace.devices import peak_memory, used_memory
@@ -376,10 +377,10 @@ from srspace.models import PreparedSRFlow
 from srspace.sampling import Sampler
 torch.set_num_threads(1)
 flow = FlowConfig(steps=1, hidden_channels=16, stack_blocks=(0,))
-model = PreparedSRFlow(speed.random_model(RRDBConfig(nb=1, nf=16, gc=8), flow))
+model = PreparedSRFlow(synthetic.random_model(RRDBConfig(nb=1, nf=16, gc=8), flow))
 mode, watched = sys.argv[1:]
 def run(side, **settings):
-    sampler = Sampler(model, speed.grey_image(side, side), SamplingConfig(**settings))
+    sampler = Sampler(model, synthetic.grey_image(side, side), SamplingConfig(**settings))
     makers = [modes.find(mode).sink(3)]
     if watched:
         with Spool(12, 4 * side, 4 * side, limit=settings.get("max_memory")) as spool:

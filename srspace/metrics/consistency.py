@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from srspace.metrics.psnr import psnr
+from srspace.metrics.context import Context
+from srspace.metrics.distortion import psnr
+from srspace.metrics.metric import Score
+from srspace.metrics.view import to_uint8
 from srspace.resize import imresize
 
 
 def lr_psnr(sr: Tensor, lr: Tensor) -> Tensor:
-    """PSNR between the input and the upscaled image shrunk back to it (NTIRE 2021, Lugmayr et al.).
+    """PSNR between the input and the upscaled image shrunk back to it.
 
+    A measure of Lugmayr, Danelljan, Timofte, "NTIRE 2021 Learning the Super-Resolution Space Challenge", CVPRW 2021.
     ``sr`` is rounded to 8 bits and shrunk by MATLAB's bicubic, which rounds after each pass; RGB, no border cut.
 
     Args:
@@ -29,6 +33,5 @@ def lr_psnr(sr: Tensor, lr: Tensor) -> Tensor:
     return psnr(small.double() / 255, to_uint8(lr).double() / 255)
 
 
-def to_uint8(image: Tensor) -> Tensor:
-    """Round an image in [0, 1] to 8 bits, halves up, as it is when it is written to a file."""
-    return (image.clamp(0, 1) * 255 + 0.5).floor().byte()
+def make(context: Context) -> Score:
+    return lambda output, reference: lr_psnr(output.rgb, reference.lr.rgb)
