@@ -26,7 +26,7 @@ KINDS: dict[str, type[nn.Module]] = {
     "flow": SRFlow,
     "encoder": RRDBNet,
     "fusion": Fusion,
-    "dial": DialFusion,
+    "dial-fusion": DialFusion,
 }
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -122,7 +122,9 @@ def load_fusion(path: Path | str) -> Fusion | DialFusion:
     network = load_model(path)
     if isinstance(network, Fusion | DialFusion):
         return network
-    raise CheckpointError(f"{path} holds weights of the kind {read_config(Path(path))['kind']}, not fusion or dial.")
+    raise CheckpointError(
+        f"{path} holds weights of the kind {read_config(Path(path))['kind']}, not fusion or dial-fusion."
+    )
 
 
 def load_encoder(path: Path | str) -> RRDBNet:
@@ -178,7 +180,7 @@ def describe(network: nn.Module) -> dict[str, Any]:
     if isinstance(network, Fusion):
         return {"kind": "fusion", "fusion": network.config.to_dict()}
     if isinstance(network, DialFusion):
-        return {"kind": "dial", "dial": network.config.to_dict()}
+        return {"kind": "dial-fusion", "fusion": network.config.to_dict()}
     raise ValueError(f"{type(network).__name__} is not a network of srspace")
 
 

@@ -31,7 +31,7 @@ class CatalogEntry:
     """Weights known by name.
 
     Attributes:
-        kind: ``"flow"``, ``"fusion"``, ``"dial"`` or ``"encoder"``.
+        kind: ``"flow"``, ``"fusion"``, ``"dial-fusion"`` or ``"encoder"``.
         base: for fusion weights, the flow whose candidates they were trained on.
         mode: for fusion weights, the mode that they serve.
         repo: Hub repository, or None when they come in the box only.

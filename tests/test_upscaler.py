@@ -11,9 +11,9 @@ import torch
 import srspace
 from srspace import modes
 from srspace.collapse import spool
-from srspace.config import FusionConfig, SamplingConfig
+from srspace.config import DialConfig, FusionConfig, SamplingConfig
 from srspace.errors import DeviceMemoryError, MemoryLimitError, StackSizeError, UsageError, WeightsError
-from srspace.models import FusionNet, SetFusionNet, SRFlow
+from srspace.models import DialFusion, FusionNet, SetFusionNet, SRFlow
 from srspace.modes import Mode, Parameter, SinkMaker
 from srspace.upscaler import Upscaler
 from tests.conftest import small_flow
@@ -23,11 +23,12 @@ LR = smooth(24, 30)
 MODES = list(modes.every())
 
 
-def fusion_networks() -> dict[str, srspace.models.Fusion]:
+def fusion_networks(features: int = 24) -> dict[str, srspace.models.Fusion | srspace.models.DialFusion]:
     torch.manual_seed(0)
     networks = {
         "fusion-l1": FusionNet(FusionConfig(samples=2, channels=4, blocks=0)),
         "fusion-lpips": SetFusionNet(FusionConfig(samples=None, channels=4, blocks=0, embedding=4)),
+        "dial": DialFusion(DialConfig(features=features, channels=4, blocks=1, embedding=4)),
     }
     for network in networks.values():
         torch.nn.init.normal_(network.tail.weight, std=0.05)
@@ -43,6 +44,8 @@ def flow_upscaler() -> Upscaler:
 def upscaler(flow_upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch) -> Upscaler:
     """An upscaler whose candidates can be told beforehand."""
     monkeypatch.setattr(flow_upscaler, "prepared", ToyModel())
+    toy_sized = fusion_networks(features=6)["dial"].eval().requires_grad_(False)
+    monkeypatch.setattr(flow_upscaler, "fusion", {**flow_upscaler.fusion, "dial": toy_sized})
     return flow_upscaler
 
 
@@ -158,7 +161,7 @@ class TestSettings:
     def test_results_tell_what_was_used(self, upscaler: Upscaler, mode: str, wanted: int | None):
         picture = srspace.Picture(rgb=LR.numpy().transpose(1, 2, 0))
         result = upscaler.upscale(picture, mode=mode, sampling=SamplingConfig(samples=wanted, seed=3))
-        expected = {"sample": 1, "rrdb": 0}.get(mode, wanted or 10)
+        expected = {"sample": 1, "rrdb": 0}.get(mode, wanted or modes.find(mode).samples)
         assert (result.mode, result.samples, result.sampling.samples) == (mode, expected, expected or None)
         assert result.sampling.latents == "independent" and result.sampling.seed == 3
         assert upscaler.prepared.decoded == expected

@@ -19,7 +19,7 @@ def build(config: dict[str, Any]) -> nn.Module:
 
     Args:
         config: ``{"kind": "flow", "encoder": {...}, "flow": {...}}``, ``{"kind": "encoder", "encoder": {...}}``,
-            ``{"kind": "fusion", "fusion": {...}}`` or ``{"kind": "dial", "dial": {...}}``; other keys are left
+            ``{"kind": "fusion", "fusion": {...}}`` or ``{"kind": "dial-fusion", "fusion": {...}}``; other keys are left
             alone.
 
     Raises:
@@ -34,8 +34,8 @@ def build(config: dict[str, Any]) -> nn.Module:
         if kind == "fusion":
             sizes = FusionConfig.from_dict(config["fusion"])
             return SetFusionNet(sizes) if sizes.samples is None else FusionNet(sizes)
-        if kind == "dial":
-            return DialFusion(DialConfig.from_dict(config["dial"]))
+        if kind == "dial-fusion":
+            return DialFusion(DialConfig.from_dict(config["fusion"]))
     except KeyError as error:
         raise CheckpointError(f"the configuration has no section {error}.") from error
     except ValueError as error:

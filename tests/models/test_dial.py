@@ -67,10 +67,10 @@ def test_nothing_matters_beyond_the_radius():
 
 def test_it_is_saved_and_loaded(tmp_path: Path):
     config = save_model(tmp_path, network())
-    assert config["kind"] == "dial"
+    assert config["kind"] == "dial-fusion"
     loaded = srspace.load_fusion(tmp_path)
     assert isinstance(loaded, DialFusion) and loaded.config == SIZES
     given, balance = parts(), torch.tensor([0.3, 0.6])
     assert torch.equal(loaded(*given, balance), network()(*given, balance))
-    with pytest.raises(CheckpointError, match="kind dial"):
+    with pytest.raises(CheckpointError, match="kind dial-fusion"):
         srspace.load_flow(tmp_path)
