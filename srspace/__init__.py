@@ -19,6 +19,7 @@ _EXPORTS = {
     "FusionConfig": "srspace.config",
     "Kept": "srspace.batch",
     "Outcome": "srspace.batch",
+    "MODES": "srspace.modes",
     "Picture": "srspace.images",
     "RRDBConfig": "srspace.config",
     "SRFlow": "srspace.models",
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from srspace.errors import SRSpaceError
     from srspace.images import Picture, read_picture, write_picture
     from srspace.models import SRFlow
+    from srspace.modes import MODES
     from srspace.resize import imresize
     from srspace.upscaler import Upscaler
 

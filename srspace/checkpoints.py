@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -19,6 +18,7 @@ from srspace.errors import CheckpointError, OutputError, UsageError
 from srspace.files import remove_leftovers, write_bytes
 from srspace.layouts import infer_published
 from srspace.models import DialFusion, Fusion, RRDBNet, SRFlow, build
+from srspace.packing import is_packed, pack, unpack
 
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -142,7 +142,12 @@ def load_encoder(path: Path | str) -> RRDBNet:
 
 
 def save_model(
-    folder: Path, network: nn.Module, *, extra: Mapping[str, Any] | None = None, dtype: torch.dtype | None = None
+    folder: Path,
+    network: nn.Module,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    dtype: torch.dtype | None = None,
+    packed: bool = False,
 ) -> dict[str, Any]:
     """Write a model folder; both files appear whole or not at all. Earlier ones are replaced.
 
@@ -151,6 +156,7 @@ def save_model(
         network: an SRFlow, RRDBNet, Fusion or DialFusion.
         extra: further entries of ``config.json`` (licence, source, ...).
         dtype: type to store the weights in (None: as they are).
+        packed: store large tensors in 10 bits (see :mod:`srspace.packing`).
 
     Returns:
         The configuration written.
@@ -160,6 +166,7 @@ def save_model(
     """
     config = describe(network) | dict(extra or {})
     state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
+    state = pack(state) if packed else state
     remove_leftovers(folder)
     write_bytes(folder / MODEL_FILE, save(state, metadata={"format": "pt"}))
     write_bytes(folder / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
@@ -251,7 +258,27 @@ def average(folders: Sequence[Path], out_dir: Path, *, shares: Sequence[float] |
     history = ("training", "average_of")
     extra = {key: value for key, value in read_config(folders[0]).items() if key not in history}
     extra["average_of"] = {str(folder): share for folder, share in zip(folders, shares, strict=True)}
-    return save_model(out_dir, network, extra=extra, dtype=_stored_type(folders[0]))
+    dtype, packed = _stored_as(folders[0])
+    return save_model(out_dir, network, extra=extra, dtype=dtype, packed=packed)
+
+
+def pack_model(folder: Path, out_dir: Path) -> dict[str, Any]:
+    """Store a model's weights in 10 bits (see :mod:`srspace.packing`).
+
+    Args:
+        folder: a model folder.
+        out_dir: the folder to write; it must not hold a model yet.
+
+    Returns:
+        The configuration written.
+
+    Raises:
+        CheckpointError: the folder is not a usable model.
+        OutputError: ``out_dir`` holds a model already or cannot be written.
+    """
+    _check_no_model(out_dir)
+    network = load_model(folder)
+    return save_model(out_dir, network, extra=read_config(folder), dtype=torch.float16, packed=True)
 
 
 def _check_no_model(folder: Path) -> None:
@@ -287,13 +314,19 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not content:
         raise CheckpointError(f"{path} does not hold a state dict.")
     state = {str(k).removeprefix("module."): v for k, v in content.items() if isinstance(v, Tensor)}
+    try:
+        state = unpack(state) if is_packed(state) else state
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged: {error}.") from error
     return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
 
 
-def _stored_type(folder: Path) -> torch.dtype | None:
-    with safe_open(folder / MODEL_FILE, framework="pt") as file:
-        dtypes = (file.get_tensor(key).dtype for key in file.keys())  # noqa: SIM118 - not a mapping
-        return next((dtype for dtype in dtypes if dtype.is_floating_point), None)
+def _stored_as(folder: Path) -> tuple[torch.dtype | None, bool]:
+    """The floating-point type of a model's weights, and whether large ones are packed."""
+    state = load_file(folder / MODEL_FILE)
+    packed = is_packed(state)
+    kept = (value.dtype for key, value in state.items() if value.is_floating_point() and not key.endswith(".step"))
+    return next(kept, None), packed
 
 
 def _first_problem(error: RuntimeError) -> str:

@@ -8,12 +8,13 @@ listing modes loads no torch. A package of your own adds a mode in one file: des
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from srspace.errors import UsageError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from srspace.sampling.tiles import Tile
 
 ENTRY_POINTS = "srspace.modes"
+_log = logging.getLogger(__name__)
 
 
 class TileInputs(Protocol):
@@ -221,6 +223,8 @@ _BUILT_IN = (
         fixed=True,
     ),
 )
+MODES = tuple(mode.name for mode in _BUILT_IN)
+"""Names of the built-in modes."""
 DEFAULT = "mean"
 """The mode used where the user names none."""
 TABLE_1 = "bicubic,rrdb,sample@0.1,sample@0.5,sample@0.9,mean:5,mean:25,median:5,median:25,fusion-l1:10,fusion-lpips:10"
@@ -258,11 +262,16 @@ def find(mode: str | Mode) -> Mode:
 
 @cache
 def _installed() -> tuple[Mode, ...]:
-    return tuple(_modes(entry.load() for entry in entry_points(group=ENTRY_POINTS)))
+    return tuple(_modes(entry_points(group=ENTRY_POINTS)))
 
 
-def _modes(loaded: Iterator[Any]) -> Iterator[Mode]:
-    for found in loaded:
+def _modes(entries: Iterable[EntryPoint]) -> Iterator[Mode]:
+    for entry in entries:
+        try:
+            found = entry.load()
+        except Exception as error:  # another package's mistake must not take the built-in modes along
+            _log.warning("the modes of %s cannot be loaded (%s: %s).", entry.value, type(error).__name__, error)
+            continue
         yield from (found,) if isinstance(found, Mode) else found
 
 

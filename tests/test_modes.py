@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from srspace.config import SamplingConfig
 from srspace.errors import UsageError
 from srspace.modes import Mode, Parameter
 from srspace.upscaler import Upscaler
+from tests.benchmark import toy_mode
 from tests.conftest import small_flow
 from tests.toy import ToyModel, smooth
 
@@ -104,3 +106,10 @@ def test_no_other_module_knows_the_modes_names(part: str):
     for path in [root] if root.is_file() else root.rglob("*.py"):
         found = re.findall(rf"[\"'](?:{names})[\"']", path.read_text(encoding="utf-8").split("__all__ =")[0])
         assert not found, f"{path} names {found}"
+
+
+def test_another_packages_mistake_does_not_take_the_modes_along(caplog: pytest.LogCaptureFixture):
+    broken = EntryPoint("broken", "srspace_no_such_package:MODES", modes.ENTRY_POINTS)
+    good = EntryPoint("good", "tests.benchmark.toy_mode:DIAL", modes.ENTRY_POINTS)
+    assert [mode.name for mode in modes._modes([broken, good])] == [toy_mode.DIAL.name]
+    assert "srspace_no_such_package" in caplog.text

@@ -124,6 +124,19 @@ def average(
 
 
 @app.command()
+def pack(
+    source: Annotated[str, typer.Argument(help="A model: catalogue name, folder, hf://.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+) -> None:
+    """Store a model's weights in 10 bits, 0.63 times the size of float16; prints the folder written."""
+    from srspace.checkpoints import pack_model
+    from srspace.hub import resolve_weights
+
+    pack_model(resolve_weights(source), out)
+    typer.echo(str(out))
+
+
+@app.command()
 def push(
     folder: Path,
     repo: Annotated[str, typer.Argument(help="owner/name on the Hub.")],
