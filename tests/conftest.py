@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from srspace.checkpoints import save_model
-from srspace.config import FlowConfig, FusionConfig, RRDBConfig
-from srspace.models import FusionNet, SRFlow
+from srspace.config import DialConfig, FlowConfig, FusionConfig, RRDBConfig
+from srspace.models import DialFusion, FusionNet, SRFlow
 
 # Networks as small as these ones are many times slower with several threads on a busy machine.
 torch.set_num_threads(1)
@@ -40,6 +40,16 @@ def small_flow(scale: int = 4, seed: int = 0) -> SRFlow:
     return model.eval().requires_grad_(False)
 
 
+def calm_flow(scale: int = 4, seed: int = 0) -> SRFlow:
+    """A small flow whose candidates are near 0.5 + 0.05 z, so that those of nearly grey pictures are not broken."""
+    model = small_flow(scale, seed)
+    opening = model.flow.levels[0].transitions[0].actnorm
+    with torch.no_grad():
+        opening.bias.fill_(-0.5)
+        opening.logs.fill_(3.0)
+    return model
+
+
 @pytest.fixture
 def model() -> SRFlow:
     return small_flow()
@@ -47,9 +57,16 @@ def model() -> SRFlow:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of random weights small enough for any test: ``x4``, ``x8`` and the network ``fusion``."""
+    """A folder of random weights small enough for any test: ``x4``, ``x8``, and the networks ``fusion`` and ``dial``."""
     root = tmp_path_factory.mktemp("weights")
     for scale in (4, 8):
-        save_model(root / f"x{scale}", small_flow(scale))
-    save_model(root / "fusion", FusionNet(FusionConfig(samples=2, channels=4, blocks=0)))
+        save_model(root / f"x{scale}", calm_flow(scale))
+    torch.manual_seed(0)
+    networks = {
+        "fusion": FusionNet(FusionConfig(samples=2, channels=4, blocks=0)),
+        "dial": DialFusion(DialConfig(features=24, channels=4, blocks=1, embedding=4)),
+    }
+    for name, network in networks.items():
+        torch.nn.init.normal_(network.tail.weight, std=0.05)
+        save_model(root / name, network)
     return root
