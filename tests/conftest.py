@@ -8,6 +8,8 @@ import torch
 
 from srspace.checkpoints import save_model
 from srspace.config import DialConfig, FlowConfig, FusionConfig, RRDBConfig
+from srspace.errors import DataError
+from srspace.metrics import Lpips
 from srspace.models import DialFusion, FusionNet, SRFlow
 
 # Networks as small as these ones are many times slower with several threads on a busy machine.
@@ -57,7 +59,7 @@ def model() -> SRFlow:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of random weights small enough for any test: ``x4``, ``x8``, and the networks ``fusion`` and ``dial``."""
+    """Random weights small enough for any test: the folders ``x4``, ``x8``, ``fusion`` and ``dial``."""
     root = tmp_path_factory.mktemp("weights")
     for scale in (4, 8):
         save_model(root / f"x{scale}", calm_flow(scale))
@@ -70,3 +72,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.nn.init.normal_(network.tail.weight, std=0.05)
         save_model(root / name, network)
     return root
+
+
+@pytest.fixture(scope="session")
+def critics() -> tuple[Lpips, ...]:
+    """LPIPS by two backbones; a test that needs it is left out where they are missing."""
+    try:
+        return Lpips("alex"), Lpips("squeeze")
+    except DataError:
+        pytest.skip("no LPIPS backbones in TORCH_HOME")

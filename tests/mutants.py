@@ -29,7 +29,18 @@ from queue import SimpleQueue
 ROOT = Path(__file__).parents[1]
 LIST = Path(__file__).with_name("mutations.toml")
 _SECONDS = 300
-_LEFT_BEHIND = (".git", ".venv", ".*_cache", ".hypothesis", ".carry", "build", "dist", "runs", "*.egg-info", "__pycache__")
+_LEFT_BEHIND = (
+    ".git",
+    ".venv",
+    ".*_cache",
+    ".hypothesis",
+    ".carry",
+    "build",
+    "dist",
+    "runs",
+    "*.egg-info",
+    "__pycache__",
+)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import srspace
 from srspace.checkpoints import load_encoder, load_model
 from srspace.cli.main import main
 from srspace.hub import weights_root
+from srspace.models import DialFusion
 
 TINY = {"iterations": 2, "batch_size": 2, "patch": 32, "log_every": 1, "amp": False}
 
@@ -96,6 +97,18 @@ def test_fusion_training_goes_on_from_given_weights(train: Callable[..., int], t
     old = srspace.load_fusion(weights_root() / "fusion-l1-x4-lite").state_dict()
     new = srspace.load_fusion(tmp_path / "run").state_dict()
     assert all(torch.allclose(new[k], v, atol=1e-4) for k, v in old.items())
+
+
+def test_a_dial_is_trained_and_validated(
+    train: Callable[..., int], photos: Path, tmp_path: Path, tiny: Path, critics: object
+):
+    few = ("--weights", tiny / "x4", "-n", 2, "--patch", 64, "--blocks", 1, "--channels", 8, "--embedding", 4)
+    assert train("dial", *few, "--val", photos) == 0
+    assert {"val_psnr_0", "val_psnr_1", "val_alex_0.5", "val_psnr_sample"} <= set(log(tmp_path)[-1])
+    for folder in (tmp_path / "run", tmp_path / "run" / "best"):
+        network = srspace.load_fusion(folder)
+        assert isinstance(network, DialFusion) and network.config.features == 24
+    assert train("dial", *few, "--restart") == 0 and not any("psnr" in key for key in log(tmp_path)[-1])
 
 
 def test_a_recipe_sets_the_options_and_flags_win(train: Callable[..., int], tmp_path: Path, tiny: Path, capsys):

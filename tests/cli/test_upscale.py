@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -505,10 +506,23 @@ def test_temporary_files_of_killed_runs_go_and_those_of_living_runs_stay(tmp_pat
             writer.stdout.close()
 
 
-def test_save_samples(tmp_path: Path):
-    source = picture(tmp_path / "a.png")
-    assert (
-        main(["upscale", str(source), "-n", "2", "--save-samples", str(tmp_path / "s"), "-o", str(tmp_path / "o.png")])
-        == 0
-    )
-    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["a.png_000.png", "a.png_001.png"]
+@pytest.mark.parametrize(
+    ("mode", "more"),
+    [("mean", []), ("median", []), ("fusion-l1", ["--fusion", "fusion"]), ("dial", ["--fusion", "dial"])],
+)
+def test_save_samples(tmp_path: Path, tiny: Path, capsys, mode: str, more: list[str]):
+    source, folder = picture(tmp_path / "a.png"), tmp_path / "s"
+    command = ["upscale", str(source), "-w", str(tiny / "x4"), "-n", "4", "-m", mode, "--precision", "fp32", "--json"]
+    command += [str(tiny / word) if word in ("fusion", "dial") else word for word in more]
+    assert main([*command, "-o", str(tmp_path / "alone.png")]) == 0
+    assert main([*command, "-o", str(tmp_path / "watched.png"), "--save-samples", str(folder)]) == 0
+    alone, watched = records(capsys)
+    assert (watched["mode"], watched["n"], watched["redraws"]) == (mode, 4, []) == (mode, 4, alone["redraws"])
+    assert sorted(p.name for p in folder.iterdir()) == [f"a.png_00{i}.png" for i in range(4)]
+    result, again = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("alone", "watched"))
+    assert np.array_equal(result, again), "saving candidates changes nothing"
+    candidates = [np.asarray(Image.open(folder / f"a.png_00{i}.png")).astype(int) for i in range(4)]
+    assert all(np.abs(a - b).max() > 20 for a, b in combinations(candidates, 2))
+    if mode in ("mean", "median"):
+        merged = {"mean": np.mean, "median": np.median}[mode](candidates, axis=0)
+        assert np.abs(merged - result).max() <= 1

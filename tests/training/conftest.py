@@ -11,8 +11,6 @@ from torch import Tensor
 
 from srspace.config import RRDBConfig, TrainConfig
 from srspace.data.pools import PatchPool, load_pool
-from srspace.errors import DataError
-from srspace.metrics import Lpips
 from srspace.models import RRDBNet, SRFlow
 from srspace.training.settings import Execution
 from srspace.training.task import Task
@@ -37,14 +35,6 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def pool(photos: Path) -> PatchPool:
     return load_pool(photos, scale=4, tile=64)
-
-
-@pytest.fixture(scope="session")
-def critics() -> tuple[Lpips, ...]:
-    try:
-        return Lpips("alex"), Lpips("squeeze")
-    except DataError:
-        pytest.skip("no LPIPS backbones in TORCH_HOME")
 
 
 def tiny_encoder(seed: int = 0) -> RRDBNet:
