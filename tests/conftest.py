@@ -3,6 +3,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# Networks as small as these ones are many times slower with several threads on a busy machine, in processes that tests
+# start as well.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
 import torch
 
@@ -12,12 +16,17 @@ from srspace.errors import DataError
 from srspace.metrics import Lpips
 from srspace.models import DialFusion, FusionNet, SRFlow
 
-# Networks as small as these ones are many times slower with several threads on a busy machine.
 torch.set_num_threads(1)
 
 SHARED = Path(__file__).parents[2] / "shared"
 if "TORCH_HOME" not in os.environ and (SHARED / "torch-home").is_dir():
     os.environ["TORCH_HOME"] = str(SHARED / "torch-home")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two processes for the whole suite; what is named on the command line runs in this one, and so do benchmarks."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return 2 if whole and not config.getoption("benchmark_enable") else 0
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ from tests.training import worker
 from tests.training.conftest import EXACT
 
 ROOT = Path(__file__).parents[2]
+# One process starts them for all tests.
+pytestmark = pytest.mark.xdist_group("processes")
 
 
 @pytest.fixture(scope="module")
