@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -54,6 +55,7 @@ class Mutation:
         replacement: what takes its place.
         tests: what of the suite must notice, as pytest takes it.
         quick: whether CI tries it.
+        needs: a package without which its tests are skipped, or nothing; it is passed over where that is missing.
     """
 
     promise: str
@@ -62,6 +64,7 @@ class Mutation:
     replacement: str
     tests: tuple[str, ...]
     quick: bool = False
+    needs: str = ""
 
     def applied_to(self, source: str) -> str:
         """The file's content after the edit.
@@ -170,6 +173,7 @@ def main() -> int:
     chosen = [
         m for m in read_mutations()
         if (m.quick or not given.quick) and (not given.words or any(w in m.promise + m.file for w in given.words))
+        and (not m.needs or find_spec(m.needs) is not None)
     ]  # fmt: skip
 
     def report(mutation: Mutation, verdict: Verdict) -> None:
