@@ -75,22 +75,8 @@ def test_torchrun_trains_from_the_command_line(photos: Path, tmp_path: Path, tin
     config = tmp_path / "train.json"
     config.write_text(json.dumps({"iterations": 4, "batch_size": 1, "patch": 32, "log_every": 2, "time_limit": 100}))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "srspace"]
-    arguments = [
-        "train",
-        "fusion",
-        "--weights",
-        str(tiny / "x4"),
-        "--patches",
-        "2",
-        "--refresh",
-        "1",
-        "-n",
-        "2",
-        "--blocks",
-        "1",
-        "--channels",
-        "8",
-    ]
+    arguments = ["train", "fusion", "--weights", str(tiny / "x4"), "-n", "2", "--blocks", "1", "--channels", "8"]
+    arguments += ["--patches", "2", "--refresh", "1"]
     where = ["--data", str(photos), "--tile", "64", "--device", "cpu", "--config", str(config)]
     done = subprocess.run(
         [*command, *arguments, *where, "--out", str(tmp_path / "run")],
