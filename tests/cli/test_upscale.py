@@ -453,8 +453,8 @@ def test_standard_output_that_cannot_take_it(tmp_path: Path, tiny: Path, destina
 
 
 def test_interrupting_leaves_nothing_half_written(tmp_path: Path, tiny: Path):
-    picture(tmp_path / "a.png", (16, 16))
-    command = [sys.executable, "-m", "srspace", "upscale", tmp_path / "a.png", "-w", tiny / "x4", "-n", "10000"]
+    picture(tmp_path / "a.png", (64, 64))
+    command = [sys.executable, "-m", "srspace", "upscale", tmp_path / "a.png", "-w", tiny / "x4", "-n", "100000"]
     command += ["--save-samples", tmp_path / "s"]
     process = subprocess.Popen(
         list(map(str, command)),
