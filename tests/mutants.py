@@ -93,14 +93,14 @@ def read_mutations(path: Path = LIST) -> list[Mutation]:
 
 
 class Tree:
-    """A copy of the tree to break things in."""
+    """A copy of a tree, in a folder of its own, to break things in."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root / ROOT.name
-        shutil.copytree(ROOT, self.root, ignore=shutil.ignore_patterns(*_LEFT_BEHIND))
+    def __init__(self, source: Path, folder: Path) -> None:
+        self.root = folder / source.name
+        shutil.copytree(source, self.root, ignore=shutil.ignore_patterns(*_LEFT_BEHIND))
         # Tests look for data beside the tree.
-        if (shared := ROOT.parent / "shared").is_dir():
-            (root / "shared").symlink_to(shared)
+        if (shared := source.parent / "shared").is_dir():
+            (folder / "shared").symlink_to(shared)
 
     def test(self, tests: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
@@ -143,13 +143,15 @@ def _rewrite(path: Path, source: str) -> None:
         compiled.unlink()
 
 
-def judge_all(mutations: list[Mutation], jobs: int, report: Callable[[Mutation, Verdict], None]) -> list[Verdict]:
-    """Try every mutation, ``jobs`` at a time, each in a tree of its own."""
+def judge_all(
+    mutations: list[Mutation], report: Callable[[Mutation, Verdict], None], *, source: Path = ROOT, jobs: int = 1
+) -> list[Verdict]:
+    """Try every mutation of a tree, ``jobs`` at a time, each in a copy of its own."""
     with tempfile.TemporaryDirectory(prefix="srspace-mutants-") as folder:
         trees: SimpleQueue[Tree] = SimpleQueue()
         for k in range(jobs):
             (place := Path(folder, str(k))).mkdir()
-            trees.put(Tree(place))
+            trees.put(Tree(source, place))
 
         def judged(mutation: Mutation) -> Verdict:
             tree = trees.get()
@@ -179,7 +181,7 @@ def main() -> int:
     def report(mutation: Mutation, verdict: Verdict) -> None:
         print(f"{verdict.word:<9} {mutation.promise}  [{verdict.details}, {verdict.seconds:.1f} s]", flush=True)
 
-    words = [verdict.word for verdict in judge_all(chosen, max(1, given.jobs), report)]
+    words = [verdict.word for verdict in judge_all(chosen, report, jobs=max(1, given.jobs))]
     print(f"{words.count('caught')} caught, {words.count('SURVIVED')} survived, {words.count('BROKEN')} do not apply")
     return 0 if words and words.count("caught") == len(words) else 1
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.mutants import ROOT, Mutation, read_mutations
+from tests.mutants import ROOT, Mutation, judge_all, read_mutations
 
 MUTATIONS = read_mutations()
 
@@ -32,3 +34,18 @@ def test_a_text_that_is_not_there_once_does_not_apply():
     for source in ("dog", "banana"):
         with pytest.raises(ValueError, match="occurs"):
             mutation.applied_to(source)
+
+
+def test_what_no_test_notices_survives(tmp_path: Path):
+    toy = tmp_path / "toy"
+    toy.mkdir()
+    (toy / "doubling.py").write_text("def doubled(x):\n    return 2 * x\n\nunused = 1\n")
+    (toy / "test_doubling.py").write_text("import doubling\n\ndef test():\n    assert doubling.doubled(3) == 6\n")
+    edits = [("2 * x", "3 * x"), ("unused = 1", "unused = 2"), ("2 * x", "2 *"), ("4 * x", "5 * x")]
+    mutations = [Mutation(text, "doubling.py", text, edit, ("test_doubling.py",)) for text, edit in edits]
+    reported = []
+    verdicts = judge_all(mutations, lambda m, v: reported.append(v), source=toy, jobs=2)
+    assert [v.word for v in verdicts] == ["caught", "SURVIVED", "BROKEN", "BROKEN"]
+    assert sorted(map(id, reported)) == sorted(map(id, verdicts))
+    assert "test_doubling.py::test" in verdicts[0].details and "exits with 2" in verdicts[2].details
+    assert (toy / "doubling.py").read_text().count("2 * x") == 1, "the tree itself is left alone"
