@@ -215,14 +215,3 @@ def test_an_interruption_is_said(
     monkeypatch.setattr(runner.Benchmark, "run", interrupt)
     assert main([*command, "--rows", "bicubic"]) == 130
     assert capsys.readouterr().err.startswith("srspace: interrupted")
-
-
-def test_the_help_has_nothing_swallowed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    for name in ("run", "speed", "compare"):
-        assert main(["bench", name, "--help"]) == 0
-        lines = capsys.readouterr().out.splitlines()
-        assert max(map(len, lines)) <= 80
-        text = " ".join(" ".join(line.strip("\u2502 ").split()) for line in lines)
-        assert " ." not in text and " ," not in text, "text in square brackets is taken for markup"
-        assert ("--samples" in text) == (name != "compare") and "--candidates" not in text and "--model" not in text
