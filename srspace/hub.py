@@ -173,8 +173,8 @@ def resolve_weights(spec: str) -> Path:
     if Path(spec).is_dir():
         return Path(spec)
     raise WeightsError(
-        f"{spec!r} is neither a folder nor in the catalogue ({', '.join(catalog)}){did_you_mean(spec, catalog)}; "
-        "from the Hub, use hf://owner/repo."
+        f"{spec!r} is neither a folder nor in the catalogue{did_you_mean(spec, catalog)}; the catalogue has "
+        f"{', '.join(catalog)}, and weights on the Hub are called hf://owner/repo."
     )
 
 

@@ -153,7 +153,9 @@ class Mode:
         known = {p.name: p for p in self.parameters}
         for name, value in given.items():
             if name not in known:
-                raise UsageError(f"the mode {self.name} has no {name}.")
+                others = [mode.name for mode in every().values() if name in (p.name for p in mode.parameters)]
+                hint = f"; it belongs to {', '.join(others)}" if others else ""
+                raise UsageError(f"the mode {self.name} has no {name}{hint}.")
             if not known[name].low <= value <= known[name].high:
                 low, high = known[name].low, known[name].high
                 raise UsageError(f"the {name} must lie between {low:g} and {high:g}, not {value:g}.")

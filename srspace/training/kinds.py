@@ -126,7 +126,7 @@ class Training:
         if left:
             known = sorted(name for _, fields in found.groups() for name in fields)
             hint = did_you_mean(min(left), known)
-            raise UsageError(f"a {kind} training has no setting {min(left)}{hint}; there are {', '.join(known)}.")
+            raise UsageError(f"training {kind} has no setting {min(left)}{hint}; there are {', '.join(known)}.")
         return cls(found, *built)
 
     def values(self) -> dict[str, Any]:

@@ -60,16 +60,16 @@ class DataConfig:
     def __post_init__(self) -> None:
         shares = (self.reduced_share, self.rendered_share, self.stretched_share, self.degraded_share)
         if not all(0 <= share < 1 for share in shares):
-            raise UsageError("the shares of reduced, rendered, stretched and degraded pictures must lie in [0, 1).")
+            raise UsageError("the shares of reduced, rendered, stretched and degraded pictures must be at least 0 and below 1.")
         if not (0 <= self.permuted_share <= 1 and 0 <= self.blended_share <= 1):
             raise UsageError("the shares of permuted and of blended patches must lie between 0 and 1.")
         if self.stretched_share + (self.rendered_share if self.rendered else 0) >= 1:
-            raise UsageError("rendered and stretched pictures leave nothing of a batch to photographs.")
+            raise UsageError("rendered and stretched pictures leave no room in a batch for photographs.")
         if not all(0 < factor < 1 for factor in self.reductions):
             raise UsageError("a reduction must lie between 0 and 1.")
         _check_choice("damage", self.damage, ("none", "real"))
         if self.damage != "none" and self.degraded_share:
-            raise UsageError("LR patches that are damaged afresh have no degraded versions.")
+            raise UsageError("degraded LR patches cannot be combined with real damage.")
         if self.tile < 1 or self.rendered < 0:
             raise UsageError("the side of a tile must be positive, the number of rendered tiles not negative.")
 
@@ -223,7 +223,7 @@ class DialTaskConfig:
         if self.samples < 1 or self.pixel_ratio <= 0:
             raise UsageError("the number of candidates and the ratio of the pixels' weights must be positive.")
         if min(self.natural_share, self.faithful_share) < 0 or self.natural_share + self.faithful_share > 1:
-            raise UsageError("the shares of both ends of the dial must lie between 0 and 1, together as well.")
+            raise UsageError("the shares of the two ends of the dial, and their sum, must lie between 0 and 1.")
 
 
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
