@@ -76,7 +76,9 @@ def open_dataset(
     if spec.lower() not in load_catalog():
         known = load_catalog()
         hint = did_you_mean(spec, known)
-        raise DataError(f"{spec} is neither a folder nor a data set of the catalogue{hint}; there are {', '.join(known)}.")
+        raise DataError(
+            f"{spec} is neither a folder nor a data set of the catalogue{hint}; there are {', '.join(known)}."
+        )
     if lr_folder is not None:
         raise DataError("a folder of LR images goes with a folder of HR images, not with a data set of the catalogue.")
     entry = find_entry(spec)

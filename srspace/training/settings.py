@@ -60,7 +60,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         shares = (self.reduced_share, self.rendered_share, self.stretched_share, self.degraded_share)
         if not all(0 <= share < 1 for share in shares):
-            raise UsageError("the shares of reduced, rendered, stretched and degraded pictures must be at least 0 and below 1.")
+            raise UsageError(
+                "the shares of reduced, rendered, stretched and degraded pictures must be at least 0 and below 1."
+            )
         if not (0 <= self.permuted_share <= 1 and 0 <= self.blended_share <= 1):
             raise UsageError("the shares of permuted and of blended patches must lie between 0 and 1.")
         if self.stretched_share + (self.rendered_share if self.rendered else 0) >= 1:

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from srspace.checkpoints import save_model
 from srspace.cli.main import main
+from srspace.config import DialConfig
+from srspace.models import DialFusion
 from tests.pictures import picture
 
 
@@ -515,3 +519,36 @@ def test_save_samples(tmp_path: Path):
         == 0
     )
     assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["a.png_000.png", "a.png_001.png"]
+
+
+def test_how_candidates_are_drawn_is_chosen_and_told(tmp_path: Path, tiny: Path, capsys):
+    source, told = str(picture(tmp_path / "a.png")), []
+    for i, more in enumerate(([], ["--latents", "antithetic"], ["--latents", "independent"], ["-m", "rrdb"])):
+        arguments = ["upscale", source, "-w", str(tiny / "x4"), "-n", "2", "-o", str(tmp_path / f"{i}.png"), "--json"]
+        assert main([*arguments, *more]) == 0
+        told.append(records(capsys)[0]["latents"])
+    assert told == ["independent", "antithetic", "independent", None]
+    assert main([*arguments, "--latents", "antithetical"]) == 2
+
+
+def test_the_dial_is_turned(tmp_path: Path, capsys):
+    torch.manual_seed(0)
+    save_model(tmp_path / "dial", DialFusion(DialConfig(features=320, channels=8, blocks=1, embedding=4)))
+    source = str(picture(tmp_path / "a.png"))
+    common = ["upscale", source, "--json", "--device", "cpu", "--precision", "fp32", "-m", "dial", "-o"]
+    assert main([*common, str(tmp_path / "none.png"), "--fusion", str(tmp_path / "nowhere")]) == 3
+    results = []
+    for i, balance in enumerate(([], ["--balance", "0"], ["--balance", "0.8"])):
+        target = tmp_path / f"{i}.png"
+        capsys.readouterr()
+        assert main([*common, str(target), "--fusion", str(tmp_path / "dial"), *balance]) == 0
+        record = records(capsys)[0]
+        with Image.open(target) as image:
+            results.append((record["parameters"], np.asarray(image)))
+        assert (record["mode"], record["n"]) == ("dial", 2)
+    assert [parameters for parameters, _ in results] == [{"balance": 0.8}, {"balance": 0.0}, {"balance": 0.8}]
+    default, zero, same = (pixels for _, pixels in results)
+    assert (default == same).all() and (default != zero).any()
+    assert main([*common, str(tmp_path / "none.png"), "--balance", "1.1"]) == 2
+    assert main(["upscale", source, "--balance", "0.5"]) == 2
+    assert capsys.readouterr().err.endswith("srspace: the mode mean has no balance; it belongs to dial.\n")
