@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from srspace import modes
+from srspace.hub import load_catalog
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
+NETWORKS = {entry.mode for entry in load_catalog().values()}
+WITH_WEIGHTS = [mode for mode in modes.every().values() if mode.network is None or mode.network in NETWORKS]
 
 
 def run(script: str, *arguments: object) -> str:
@@ -41,7 +46,7 @@ def test_trade_off(crop: tuple[Path, Path]):
         Lpips("alex")
     except DataError:
         pytest.skip("no LPIPS backbone in TORCH_HOME")
-    assert len(run("trade_off.py", *crop).splitlines()) == 6
+    assert len(run("trade_off.py", *crop, 2).splitlines()) == len(WITH_WEIGHTS)
 
 
 def test_before_after(crop: tuple[Path, Path], tmp_path: Path):
@@ -57,5 +62,5 @@ def test_side_by_side(crop: tuple[Path, Path], tmp_path: Path):
 
 
 def test_text_page(tmp_path: Path):
-    lines = run("text_page.py", tmp_path / "page", "-", 1).splitlines()
-    assert len(lines) == 8 and len(list((tmp_path / "page").iterdir())) == 9
+    lines = run("text_page.py", tmp_path / "page", "-", 1, 2).splitlines()
+    assert len(lines) == len(WITH_WEIGHTS) + 2 and len(list((tmp_path / "page").iterdir())) == len(lines) + 1
