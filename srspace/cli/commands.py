@@ -67,7 +67,7 @@ class App(typer.Typer):
     """A Typer application made of such commands."""
 
     def __init__(self, **settings: Any) -> None:
-        chosen: dict[str, Any] = {"cls": Group, "no_args_is_help": True} | settings
+        chosen: dict[str, Any] = {"cls": Group, "no_args_is_help": True, "rich_markup_mode": "rich"} | settings
         super().__init__(**chosen)
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Function], Function]:
