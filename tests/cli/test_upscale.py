@@ -69,16 +69,15 @@ def test_a_folder_keeps_its_structure_and_a_second_run_does_nothing(tmp_path: Pa
     assert sorted(p.name for p in (tmp_path / "in").glob("*.png")) == ["a.png", "a_x4.png"]
 
 
-def test_bad_files_are_reported_and_the_rest_goes_on(tmp_path: Path):
+def test_bad_files_are_reported_and_the_rest_goes_on(tmp_path: Path, capsys):
     picture(tmp_path / "good.png")
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("hello")
     whole = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(whole, "JPEG")
     (tmp_path / "cut.jpg").write_bytes(whole.getvalue()[:900])
-    done = run("upscale", tmp_path, "-o", tmp_path / "out", "--mode", "rrdb", "-q")
-    assert done.returncode == 1
-    lines = done.stderr.decode().splitlines()
+    assert main(["upscale", str(tmp_path), "-o", str(tmp_path / "out"), "--mode", "rrdb", "-q"]) == 1
+    lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3 and all(line.startswith("srspace: ") and "Traceback" not in line for line in lines)
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["good_x4.png"]
 
