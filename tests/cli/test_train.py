@@ -136,7 +136,7 @@ MISTAKES = [
     ("flow", ["--from", "srflow-da-x4-lite", "--perceptual-weight", "3"], "patches of at least 56 pixels"),
     ("flow", ["--permuted-share", "1.5"], "permuted"),
     ("flow", ["--blended-share", "2"], "blended"),
-    ("flow", ["--stretched-share", "0.9", "--rendered", "4", "--rendered-share", "0.2"], "nothing of a batch"),
+    ("flow", ["--stretched-share", "0.9", "--rendered", "4", "--rendered-share", "0.2"], "no room in a batch"),
     ("flow", ["--tau", "3"], "between 0 and 2"),
     ("encoder", ["--reduce", "0.3"], "at least 0.5"),
     ("encoder", ["--patch", "128"], "the tile the larger"),
@@ -164,7 +164,7 @@ def test_wrong_choices_are_bad_usage(train: Callable[..., int], option: list[str
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.json", '{"patchs": 3}', "no setting patchs; there are "),
+        ("a.json", '{"patchs": 3}', "no setting patchs (did you mean patch?); there are "),
         ("a.json", '{"iterations": "many"}', "iterations must be a whole number, not 'many'."),
         ("a.json", '{"betas": [0.9]}', "betas takes 2 values, not 1."),
         ("a.json", "[1]", "does not hold settings."),

@@ -301,7 +301,7 @@ class TestMemory:
             raise MemoryError
 
         model.before = fail
-        with pytest.raises(DeviceMemoryError, match="cpu has not enough memory"):
+        with pytest.raises(DeviceMemoryError, match="cpu does not have enough memory"):
             Sampler(model, smooth(60, 70), SamplingConfig(tile=0)).collapse(MEAN.sink(4))
         assert len(tried) > 3
 
