@@ -90,7 +90,7 @@ def test_settings_can_be_written_and_read_again():
 def test_mistakes_are_named(tmp_path: Path):
     with pytest.raises(UsageError, match="one of encoder, flow, fusion, dial, not 'dog'"):
         Training.of("dog", {})
-    with pytest.raises(UsageError, match="a flow training has no setting nb"):
+    with pytest.raises(UsageError, match="training flow has no setting nb"):
         Training.of("flow", {"nb": 3})
     with pytest.raises(UsageError, match="is for training flow, not encoder"):
         find_recipe("flow-5-perceptual", "encoder")
