@@ -116,6 +116,7 @@ class Computer:
             decoded.picture,
             mode=self._settings.mode,
             sampling=self._settings.sampling,
+            consistency=self._settings.consistency,
             progress=progress,
             on_candidate=None if stem is None else candidate_writer(stem, decoded.mark),
             **self._settings.parameters,
