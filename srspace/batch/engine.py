@@ -141,8 +141,10 @@ class Writer:
             write_standard_output(encode_picture(result.picture, job.format, provenance=computed.mark))
         else:
             write_picture(result.picture, job.target, job.format, provenance=computed.mark)
-        size = (result.picture.width, result.picture.height)
-        return Done(job.input, job.output, self._made, *size, result.seconds, result.redraws)
+        return Done(
+            job.input, job.output, self._made, result.picture.width, result.picture.height, result.seconds,
+            result.redraws, result.consistency, result.lr_psnr,
+        )  # fmt: skip
 
 
 def run(
