@@ -18,6 +18,7 @@ _EXPORTS = {
     "FlowConfig": "srspace.config",
     "FusionConfig": "srspace.config",
     "Kept": "srspace.batch",
+    "LeftOut": "srspace.batch",
     "Outcome": "srspace.batch",
     "Picture": "srspace.images",
     "RRDBConfig": "srspace.config",
@@ -40,7 +41,7 @@ _EXPORTS = {
 __all__ = ["__version__", *sorted(_EXPORTS)]
 
 if TYPE_CHECKING:
-    from srspace.batch import BatchSettings, Done, Failed, Kept, Outcome, Skipped, upscale_files
+    from srspace.batch import BatchSettings, Done, Failed, Kept, LeftOut, Outcome, Skipped, upscale_files
     from srspace.checkpoints import load_encoder, load_flow, load_fusion
     from srspace.config import (
         DEFAULT_WEIGHTS,

@@ -226,6 +226,6 @@ def _check_mode(mode: str) -> None:
 
 def _picture(image: Tensor, alpha: np.ndarray | None, source: Picture) -> Picture:
     rgb = image.numpy().transpose(1, 2, 0)
-    if source.grey:
+    if source.grey or source.neutral:
         rgb = np.repeat(rgb.mean(2, keepdims=True), 3, axis=2)
     return replace(source, rgb=np.ascontiguousarray(rgb, np.float32), alpha=alpha)

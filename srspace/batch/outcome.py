@@ -78,7 +78,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one picture: :class:`Done`, :class:`Kept`, :class:`Skipped` or :class:`Failed`.
+    """What became of one file: :class:`Done`, :class:`Kept`, :class:`Skipped`, :class:`LeftOut` or :class:`Failed`.
 
     Attributes:
         input: the picture's path as typed or found, ``-`` for standard input.
@@ -98,7 +98,7 @@ class Outcome:
         return (
             {"input": self.input, "output": self.output, "status": self.status, "error": None}
             | {key: made.pop(key) for key in tuple(made) if key != "parameters"}
-            | {"width": None, "height": None, "seconds": None, "redraws": []}
+            | {"width": None, "height": None, "frames": None, "seconds": None, "redraws": [], "warnings": []}
             | made
         )
 
@@ -112,6 +112,8 @@ class Done(Outcome):
         height: likewise.
         seconds: of computing, wall-clock time.
         redraws: candidates that were drawn again because the flow's inverse had exploded.
+        warnings: sentences about what of the input could not be kept.
+        frames: how many there are; 1 in a still.
     """
 
     status = "done"
@@ -120,14 +122,17 @@ class Done(Outcome):
     height: int
     seconds: float
     redraws: tuple[Redraw, ...] = ()
+    warnings: tuple[str, ...] = ()
+    frames: int = 1
 
     def record(self) -> dict[str, Any]:
         """As of :class:`Outcome`."""
         redraws = [
             {"index": r.index, "tau": r.temperature, "attempts": r.attempts, "reason": r.reason} for r in self.redraws
         ]
-        size = {"width": self.width, "height": self.height}
-        return super().record() | size | {"seconds": round(self.seconds, 3), "redraws": redraws}
+        size = {"width": self.width, "height": self.height, "frames": self.frames}
+        told = {"seconds": round(self.seconds, 3), "redraws": redraws, "warnings": list(self.warnings)}
+        return super().record() | size | told
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,23 @@ class Skipped(Outcome):
     """
 
     status = "skipped"
+
+    reason: str
+
+    def record(self) -> dict[str, Any]:
+        """As of :class:`Outcome`; ``error`` holds the reason."""
+        return super().record() | {"error": self.reason}
+
+
+@dataclass(frozen=True)
+class LeftOut(Outcome):
+    """Found in a folder, with a name like that of a picture, and of a kind that is not read.
+
+    Attributes:
+        reason: of which kind, or what is missing to read it.
+    """
+
+    status = "left_out"
 
     reason: str
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from srspace.errors import (
+    AnimationError,
     CandidateExistsError,
     CheckpointError,
     DeviceMemoryError,
@@ -47,6 +48,7 @@ _ADVICE: dict[type[SRSpaceError], Callable[[Any], str]] = {
     CandidateExistsError: lambda e: "Give --save-samples another folder, or --overwrite.",
     StackSizeError: lambda e: f"Use -n {e.size} or a multiple of it.",
     NotAFileError: lambda e: "To write to a pipe, use -o -.",
+    AnimationError: lambda e: "Use --first-frame for the first frame alone.",
     PictureSizeError: lambda e: "Use --format png or tiff.",
     DeviceMemoryError: lambda e: "Give --max-memory or a smaller --tile.",
     MemoryLimitError: lambda e: "Raise --max-memory.",

@@ -63,7 +63,7 @@ class Options:
             "--format",
             panel=IO,
             metavar="NAME",
-            help="Of results: png, tiff, webp, jpeg or avif.",
+            help="Of results: png, tiff, webp, jpeg, avif, gif or jxl.",
             default="the input's",
         ),
     ] = None
@@ -78,6 +78,11 @@ class Options:
     save_samples: Annotated[
         Path | None, option("--save-samples", panel=IO, metavar="DIR", help="Also write every candidate, as PNG.")
     ] = None
+    strip: Annotated[bool, flag("--strip", panel=IO, help="Leave EXIF, XMP, IPTC, texts and dpi out of results.")] = (
+        False
+    )
+    strip_gps: Annotated[bool, flag("--strip-gps", panel=IO, help="Leave out where a picture was taken.")] = False
+    first_frame: Annotated[bool, flag("--first-frame", panel=IO, help="Of animations, take the first frame.")] = False
     as_json: options.AsJson = False
     quiet: options.Quiet = False
     mode: Annotated[
@@ -129,6 +134,9 @@ class Options:
             recursive=self.recursive,
             overwrite=self.overwrite,
             save_samples=self.save_samples,
+            strip=self.strip,
+            strip_gps=self.strip_gps,
+            first_frame=self.first_frame,
         )
 
 
@@ -139,15 +147,23 @@ def upscale(options: Options) -> int:
     Results that exist are kept unless --overwrite is given, and results of earlier runs that are found among the
     inputs are not upscaled again. JSON goes to stdout, or to stderr when the picture itself goes to stdout.
     """
-    from srspace.batch import upscale_files
+    from srspace.batch import LeftOut, upscale_files
     from srspace.cli.output import batch_progress, message
 
-    statuses = []
+    statuses: list[str] = []
+    left_out: dict[str, list[str]] = {}
     with batch_progress(quiet=options.quiet or options.as_json) as progress:
         for outcome in upscale_files(options.inputs, options.settings(), progress):
-            statuses.append(outcome.status)
+            if isinstance(outcome, LeftOut):
+                left_out.setdefault(outcome.reason, []).append(Path(outcome.input).name)
+            else:
+                statuses.append(outcome.status)
             _print(outcome, options)
     failed, tried = statuses.count("failed"), len(statuses) - statuses.count("skipped")
+    if left_out and not options.quiet and not options.as_json:
+        count = sum(map(len, left_out.values()))
+        told = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in left_out.items())
+        message(f"{count} {'file was' if count == 1 else 'files were'} left out: {told}.")
     if failed and tried > 1 and not options.quiet and not options.as_json:
         message(f"{failed} of {tried} pictures failed.")
     return EXIT_FAILED if failed else EXIT_OK
@@ -160,7 +176,7 @@ def epilog() -> str:
 
 
 def _print(outcome: Outcome, options: Options) -> None:
-    from srspace.batch import STDIO, Failed
+    from srspace.batch import STDIO, Done, Failed, LeftOut
     from srspace.cli.output import message, print_json, show_traceback
 
     words = _words(outcome)
@@ -171,13 +187,15 @@ def _print(outcome: Outcome, options: Options) -> None:
         print_json(outcome.record() | told, error=outcome.output == STDIO)
     elif isinstance(outcome, Failed):
         message(f"srspace: {words}")
-    elif not options.quiet:
+    elif not options.quiet and not isinstance(outcome, LeftOut):
         message(f"{outcome.input} {words}")
+        for warning in outcome.warnings if isinstance(outcome, Done) else ():
+            message(f"{outcome.input}: {warning}")
 
 
 def _words(outcome: Outcome) -> str:
     """What is told of an outcome, beside the name of the input."""
-    from srspace.batch import Done, Failed, Kept, Skipped
+    from srspace.batch import Done, Failed, Kept, LeftOut, Skipped
     from srspace.cli.output import unexpected
 
     match outcome:
@@ -187,9 +205,12 @@ def _words(outcome: Outcome) -> str:
             return f"{outcome.input}: {unexpected(outcome.error)}"
         case Skipped():
             return f"skipped: {outcome.reason}; name it alone to upscale it again."
+        case LeftOut():
+            return f"left out: {outcome.reason}."
         case Done():
+            frames = f"{outcome.frames} frames, " if outcome.frames > 1 else ""
             redrawn = f", {len(outcome.redraws)} candidates redrawn" if outcome.redraws else ""
-            return f"-> {outcome.output} ({outcome.width}x{outcome.height}, {outcome.seconds:.1f} s{redrawn})"
+            return f"-> {outcome.output} ({outcome.width}x{outcome.height}, {frames}{outcome.seconds:.1f} s{redrawn})"
         case Kept():
             size = "unreadable" if outcome.width is None else f"{outcome.width}x{outcome.height}"
             return f"-> {outcome.output} (kept, {size}{', made with other settings' if outcome.differs else ''})"

@@ -1,0 +1,66 @@
+"""The header of BMP files.
+
+Reference: Microsoft, "Bitmap Header Types" (BITMAPINFOHEADER, BITMAPV5HEADER).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from srspace.images.containers.damage import DamagedError
+
+_CORE, _V5 = 12, 124
+_BITFIELDS = (3, 6)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header tells.
+
+    Attributes:
+        length: of the second header, which tells its version.
+        width: in pixels.
+        height: in pixels.
+        bits: of a pixel.
+        compression: 0 none, 1 and 2 run lengths, 3 and 6 bit masks.
+        start: where the pixels begin.
+    """
+
+    length: int
+    width: int
+    height: int
+    bits: int
+    compression: int
+    start: int
+
+
+def parse(data: bytes) -> Header:
+    """Read the header.
+
+    Raises:
+        DamagedError: it is cut short.
+    """
+    if len(data) < 54 and not (len(data) >= 26 and data[14] == _CORE):
+        raise DamagedError("its header is cut short")
+    start, length = struct.unpack("<II", data[10:18])
+    if length == _CORE:
+        width, height, _, bits = struct.unpack("<HHHH", data[18:26])
+        return Header(length, width, height, bits, 0, start)
+    width, height, _, bits, compression = struct.unpack("<iiHHI", data[18:34])
+    return Header(length, abs(width), abs(height), bits, compression, start)
+
+
+def masks(header: Header, data: bytes) -> tuple[int, ...]:
+    """Bit masks of red, green and blue; none where the header has none."""
+    if header.compression not in _BITFIELDS:
+        return ()
+    return struct.unpack("<3I", data[54:66].ljust(12, b"\0"))
+
+
+def profile(header: Header, data: bytes) -> bytes | None:
+    """The embedded ICC profile; None where there is none."""
+    if header.length != _V5 or data[70:74] != b"DEBM":
+        return None
+    start, length = struct.unpack("<II", data[126:134])
+    return data[14 + start : 14 + start + length] or None

@@ -1,0 +1,83 @@
+"""TIFF: pixels by Pillow (8 bits) or libvips (16 bits); EXIF and IPTC are put into the directory here."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any
+
+from srspace.images import libvips
+from srspace.images.containers import tiff
+from srspace.images.containers.tiff import Directory, Entry
+from srspace.images.metadata import Metadata, exif
+from srspace.images.writers.contents import Contents
+
+_CLASSIC = 2**31
+"""Bytes of samples from which on TIFF is written with 64-bit offsets."""
+_XMP, _IPTC = 700, 33723
+
+
+def encode(contents: Contents) -> tuple[bytes, tuple[str, ...]]:
+    """A TIFF file, and what is to be said."""
+    big = contents.samples.nbytes > _CLASSIC
+    data = _deep(contents, big) if contents.depth > 8 else _flat(contents, big)
+    metadata = contents.metadata
+    if metadata.exif is None and metadata.iptc is None:
+        return data, ()
+    if big:
+        return data, ("its EXIF and IPTC data were left out: they are not written to TIFF files of that size.",)
+    return _with_fields(data, metadata), ()
+
+
+def _flat(contents: Contents, big: bool) -> bytes:
+    options: dict[str, Any] = dict(contents.options)
+    if contents.colour.icc_profile is not None:
+        options["icc_profile"] = contents.colour.icc_profile
+    if contents.metadata.xmp is not None:
+        options["tiffinfo"] = {_XMP: contents.metadata.xmp}
+    if contents.metadata.dpi is not None:
+        options["dpi"] = contents.metadata.dpi
+    if big:
+        options["big_tiff"] = True
+    buffer = io.BytesIO()
+    contents.for_pillow().save(buffer, "TIFF", **options)
+    return buffer.getvalue()
+
+
+def _deep(contents: Contents, big: bool) -> bytes:
+    pyvips, image = libvips.load(), contents.for_libvips()
+    for name, data in (("icc-profile-data", contents.colour.icc_profile), ("xmp-data", contents.metadata.xmp)):
+        if data is not None:
+            image.set_type(pyvips.GValue.blob_type, name, data)
+    dpi = contents.metadata.dpi
+    resolution = {} if dpi is None else {"xres": dpi[0] / 25.4, "yres": dpi[1] / 25.4, "resunit": "inch"}
+    data = bytes(image.tiffsave_buffer(compression="deflate", bigtiff=big, **resolution))
+    return data if dpi is not None or big else _without_resolution(data)
+
+
+def _without_resolution(data: bytes) -> bytes:
+    """Libvips tells 25.4 dpi where nothing is known."""
+    tree = tiff.parse(data, {})
+    for tag in (exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT):
+        tree.chain[0].entries.pop(tag, None)
+    return _with_directory(data, tree)
+
+
+def _with_fields(data: bytes, metadata: Metadata) -> bytes:
+    tree = tiff.parse(data, {})
+    first = tree.chain[0]
+    if metadata.exif is not None:
+        told = exif.for_tiff(metadata.exif, tree.order)
+        first.entries = told.entries | first.entries
+        first.children |= told.children
+    if metadata.iptc is not None:
+        first.entries[_IPTC] = Entry(tiff.UNDEFINED, metadata.iptc)
+    return _with_directory(data, tree)
+
+
+def _with_directory(data: bytes, tree: tiff.Tree) -> bytes:
+    """A file whose first directory is replaced by one at its end."""
+    start = len(data) + len(data) % 2
+    body, offset = tiff.block(tree, Directory(tree.chain[0].entries, tree.chain[0].children), start)
+    head = data[:4] + struct.pack(f"{tree.order}I", offset)
+    return b"".join((head, data[8:], bytes(len(data) % 2), body))
