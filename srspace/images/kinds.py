@@ -80,7 +80,7 @@ _READ: tuple[tuple[bytes, str], ...] = (
     (rb"(?:II[*+]\0|MM\0[*+])", "tiff"),
     (rb"RIFF....WEBP", "webp"),
     (rb"GIF8[79]a", "gif"),
-    (rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", "bmp"),
+    (rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", "bmp"),
     (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "jpeg2000"),
     (rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", "jxl"),
     (rb"P[1-7][\s#]", "pnm"),

@@ -31,6 +31,7 @@ from srspace.images.transparency import on_white
 MAX_PIXELS = 100_000_000
 """Largest input accepted, in pixels: at 4x this is already 1.6 gigapixels."""
 
+_NOT_DAMAGED = re.compile(r"(cannot handle|unsupported|\w+: unsupported)\b", re.IGNORECASE)
 _ON_THE_WAY = re.compile(r"unable to (call|write)|source: bad seek|\w+: load error")
 
 Source = Path | str | bytes | BinaryIO
@@ -128,7 +129,10 @@ def in_words(error: Exception, name: str, max_pixels: int) -> ImageError:
             return ImageError(f"{name} has more than the {max_pixels / 1e6:.0f} megapixels allowed.")
         case UnknownError():
             return ImageError(f"{name} is not a picture in a known format.")
-    return ImageError(f"{name} is damaged or cut short ({_detail(error)}).")
+    detail = _detail(error)
+    if _NOT_DAMAGED.match(detail):
+        return ImageError(f"{name} is of a kind that is not handled ({detail}).")
+    return ImageError(f"{name} is damaged or cut short ({detail}).")
 
 
 def _decoded(source: Source, name: str | None, max_pixels: int) -> Decoded:
