@@ -31,7 +31,7 @@ class Segment:
     data: bytes = b""
 
     def __bytes__(self) -> bytes:
-        return bytes((0xFF, self.marker)) + struct.pack(">H", len(self.data) + 2) + self.data
+        return marker(self.marker) + struct.pack(">H", len(self.data) + 2) + self.data
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,18 @@ class Jpeg:
     complete: bool
 
 
+def marker(code: int) -> bytes:
+    """A marker without a segment."""
+    return bytes((0xFF, code))
+
+
 def parse(data: bytes) -> Jpeg:
     """Take a file apart.
 
     Raises:
         DamagedError: it ends in its header, or has none.
     """
-    frame, kept, described, start = None, [bytes((0xFF, SOI))], [], 2
+    frame, kept, described, start = None, [marker(SOI)], [], 2
     for segment, end in _header(data):
         start = end
         if segment.marker in _DESCRIPTIVE:
@@ -92,7 +97,7 @@ def parse(data: bytes) -> Jpeg:
     if frame is None:
         raise DamagedError("it has no frame header")
     end, ended, scans = _scans(data, start, kept[-1][4:])
-    body = data[start:end] + bytes((0xFF, EOI))
+    body = data[start:end] + marker(EOI)
     return Jpeg(frame, tuple(described), b"".join((*kept, body)), ended, _complete(frame, scans))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from srspace.images.containers import DamagedError, tiff
+from srspace.images.containers import DamagedError, tiff, tiff_writing
 from srspace.images.containers.tiff import Directory, Entry, Tree
 
 EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD, MAKER_NOTE = 0x8769, 0x8825, 0xA005, 0x927C
@@ -71,7 +71,7 @@ def of_tiff(tree: Tree) -> bytes | None:
             picture.children[tag] = [Directory(entries, child.children)]
     if not picture.entries and not picture.children:
         return None
-    return tiff.serialized(Tree(tree.order, [picture]))
+    return tiff_writing.serialized(Tree(tree.order, [picture]))
 
 
 def has_maker_notes(tree: Tree) -> bool:
@@ -116,14 +116,14 @@ def for_result(packet: bytes, width: int, height: int, dpi: tuple[float, float] 
                 directory.entries[tag] = tree.whole(side)
     if dpi is not None:
         _set_resolution(tree, first, dpi)
-    return tiff.serialized(tree, pinned=MAKER_NOTE)
+    return tiff_writing.serialized(tree, pinned=MAKER_NOTE)
 
 
 def of_resolution(dpi: tuple[float, float]) -> bytes:
     """EXIF that tells the resolution alone."""
     tree = Tree("<", [Directory()])
     _set_resolution(tree, tree.chain[0], dpi)
-    return tiff.serialized(tree)
+    return tiff_writing.serialized(tree)
 
 
 def without_gps(packet: bytes) -> bytes | None:
@@ -134,7 +134,7 @@ def without_gps(packet: bytes) -> bytes | None:
     first.entries.pop(GPS_IFD, None)
     if not first.entries and not first.children:
         return None
-    return tiff.serialized(tree, pinned=MAKER_NOTE)
+    return tiff_writing.serialized(tree, pinned=MAKER_NOTE)
 
 
 def without_maker_notes(packet: bytes) -> bytes:
@@ -142,13 +142,13 @@ def without_maker_notes(packet: bytes) -> bytes:
     tree = parse(packet)
     for child in tree.chain[0].children.get(EXIF_IFD, []):
         child.entries.pop(MAKER_NOTE, None)
-    return tiff.serialized(tree)
+    return tiff_writing.serialized(tree)
 
 
 def for_tiff(packet: bytes, order: tiff.Order) -> Directory:
     """What goes into the first directory of a TIFF file, in its byte order; without maker notes, as above."""
     tree = parse(without_maker_notes(packet))
-    first = tiff.reordered(tree.chain[0], tree.order, order)
+    first = tiff_writing.reordered(tree.chain[0], tree.order, order)
     entries = {tag: e for tag, e in first.entries.items() if tag not in _STORAGE and e.type < 16}
     return replace(first, entries=entries)
 

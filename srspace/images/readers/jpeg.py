@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from srspace.images import libvips
 from srspace.images.colour import Colour, conversion
@@ -18,6 +19,8 @@ from srspace.images.readers.decoded import Decoded, UnsupportedError, check_pixe
 
 _STRAY_AT_THE_END = re.compile(r"extraneous bytes before marker 0xd9")
 _NUMBER_OF_IMAGES = 0xB001
+_HUFFMAN = (0xC0, 0xC1)
+_PADDING = b"\xa5" * 64
 
 
 def read(data: bytes, max_pixels: int) -> Decoded:
@@ -48,15 +51,26 @@ def read(data: bytes, max_pixels: int) -> Decoded:
     return Decoded(samples, colour=colour, packets=packets, warnings=tuple(warnings))
 
 
-def _samples(file: Jpeg) -> np.ndarray[Any, Any]:
+def _samples(file: Jpeg) -> NDArray[Any]:
     pyvips = libvips.load()
     try:
-        return libvips.samples(pyvips.Image.jpegload_buffer(file.coded, fail_on="warning"))
+        samples = _decoded(file.coded, "warning")
     except pyvips.Error as error:
         if not _STRAY_AT_THE_END.search(str(error)):
             raise
-    # Some cameras fill up the file before its end marker; not a pixel depends on that.
-    return libvips.samples(pyvips.Image.jpegload_buffer(file.coded, fail_on="error"))
+        # Some cameras fill up the file before its end marker; not a pixel depends on that.
+        samples = _decoded(file.coded, "error")
+    # libvips does not look at what is said of the last rows. If they need more data than there are, they depend on
+    # what stands behind these. (Coefficients that are sent in several scans are all read before the first row.)
+    end = jpeg.marker(jpeg.EOI)
+    padded = file.coded.removesuffix(end) + _PADDING + end
+    if file.frame.marker in _HUFFMAN and not np.array_equal(samples, _decoded(padded, "none")):
+        raise DamagedError("the file ends before its last pixel")
+    return samples
+
+
+def _decoded(coded: bytes, fail_on: str) -> NDArray[Any]:
+    return libvips.samples(libvips.load().Image.jpegload_buffer(coded, fail_on=fail_on))
 
 
 def described(segments: Iterable[Segment], warnings: list[str]) -> tuple[Colour, Packets]:

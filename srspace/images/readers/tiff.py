@@ -25,7 +25,7 @@ CHILDREN = exif.CHILDREN | {SUB_IFD: ()}
 
 _SEPARATED, _LAB = 5, 8
 _RAW_PHOTOMETRICS, _RAW_COMPRESSIONS = {32803, 34892}, {32767, 34713, 65000, 65535}
-_CODINGS = {6: "old-style JPEG compression", 34925: "LZMA compression"}
+_CODINGS = {6: "old-style JPEG compression", 34925: "LZMA compression", 50000: "Zstandard compression"}
 
 
 def read(data: bytes, max_pixels: int) -> Decoded:
@@ -96,8 +96,8 @@ def _is_for_pillow(tree: Tree) -> bool:
     deep = max(tree.numbers(first, BITS), default=1.0)
     if odd and deep > 8:
         what = _CODINGS.get(tree.number(first, COMPRESSION, 1), "a rare kind of coding")
-        said = f"{what} at {deep:.0f} bits a sample, which is not handled; convert it first, with tiffcp -c zip for example"
-        raise UnsupportedError(said)
+        advice = "convert it first, with tiffcp -c zip for example"
+        raise UnsupportedError(f"{what} at {deep:.0f} bits a sample, which is not handled; {advice}")
     return odd or deep == 12
 
 

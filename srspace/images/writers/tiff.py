@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 from srspace.images import libvips
-from srspace.images.containers import tiff
+from srspace.images.containers import tiff, tiff_writing
 from srspace.images.containers.tiff import Directory, Entry
 from srspace.images.metadata import Metadata, exif
 from srspace.images.writers.contents import Contents
@@ -78,6 +78,6 @@ def _with_fields(data: bytes, metadata: Metadata) -> bytes:
 def _with_directory(data: bytes, tree: tiff.Tree) -> bytes:
     """A file whose first directory is replaced by one at its end."""
     start = len(data) + len(data) % 2
-    body, offset = tiff.block(tree, Directory(tree.chain[0].entries, tree.chain[0].children), start)
+    body, offset = tiff_writing.block(tree, Directory(tree.chain[0].entries, tree.chain[0].children), start)
     head = data[:4] + struct.pack(f"{tree.order}I", offset)
     return b"".join((head, data[8:], bytes(len(data) % 2), body))
