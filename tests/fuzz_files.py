@@ -195,7 +195,9 @@ def main() -> int:
     arguments = parser.parse_args()
     start = time.monotonic()
     tally = run(arguments.count, arguments.first, arguments.workers)
-    print(f"{arguments.count} files of {len(seeds())} seeds in {time.monotonic() - start:.0f} s: {dict(tally.outcomes)}")
+    print(
+        f"{arguments.count} files of {len(seeds())} seeds in {time.monotonic() - start:.0f} s: {dict(tally.outcomes)}"
+    )
     print(f"slowest: {tally.slowest[0]:.1f} s, {tally.slowest[1]}")
     print(*tally.faults, sep="\n")
     return bool(tally.faults)

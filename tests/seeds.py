@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import pyvips
 from PIL import Image
 
 from srspace.images.containers import png

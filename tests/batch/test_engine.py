@@ -11,7 +11,19 @@ import pytest
 from PIL import Image
 
 import srspace
-from srspace.batch import BatchSettings, Done, Failed, Kept, Made, Plan, Progress, Skipped, earlier, engine, upscale_files
+from srspace.batch import (
+    BatchSettings,
+    Done,
+    Failed,
+    Kept,
+    Made,
+    Plan,
+    Progress,
+    Skipped,
+    earlier,
+    engine,
+    upscale_files,
+)
 from srspace.batch.inputs import find_inputs
 from srspace.config import SamplingConfig
 from srspace.errors import ImageError, UsageError

@@ -113,7 +113,10 @@ def read_animation(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Anim
         return None
     format = str(recognized(data[:HEAD]))
     first = read_picture(data, name=name, max_pixels=max_pixels)
-    timing: Timing = _READERS[format].timing(data)
+    try:
+        timing: Timing = _READERS[format].timing(data)
+    except Exception as error:
+        raise in_words(error, name, max_pixels) from error
     transparent, neutral, count = False, True, 0
     for samples in _samples(format, data, name, max_pixels):
         count += 1

@@ -111,7 +111,13 @@ _COLOURS: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
 
 def _resolution(data: bytes) -> tuple[float, float] | None:
     x, y, unit = struct.unpack(">IIB", data)
-    return (x * 0.0254, y * 0.0254) if unit == 1 and x and y else None
+    return (_inches(x), _inches(y)) if unit == 1 and x and y else None
+
+
+def _inches(per_metre: int) -> float:
+    """Pixels per inch; 11811 a metre stand for 300."""
+    value = per_metre * 0.0254
+    return float(round(value)) if abs(value - round(value)) < 0.0127 else value
 
 
 def _text(keyword: str, text: str, kept: dict[str, Any], texts: list[tuple[str, str]]) -> None:
