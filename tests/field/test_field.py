@@ -144,7 +144,7 @@ def test_12_bits_are_kept_or_said(results, tmp_path: Path):
 def test_linear_light_told_by_gamma_stays_linear(results, tmp_path: Path):
     result = results("png_gama_linear.png")
     assert exiftool(result)["PNG:Gamma"] == 1
-    assert as_shown(netpbm(result)) == pytest.approx(177, abs=2)
+    assert as_shown(netpbm(result)) == pytest.approx(as_shown(netpbm(FILES / "png_gama_linear.png")), abs=2)
     path, _ = converted(tmp_path, "png_gama_linear.png", "jpeg")
     assert exiftool(path)["ICC_Profile:ProfileDescription"] == "gamma 1"
 
