@@ -149,8 +149,8 @@ def _decoded(source: Source, name: str | None, max_pixels: int) -> Decoded:
 
 def _detail(error: Exception) -> str:
     """What a library says, without the lines that tell how libvips came to it."""
-    lines = [line for line in str(error).splitlines() if line.strip() and not _ON_THE_WAY.match(line)]
-    return " ".join(" ".join(lines).split()).rstrip(".")[:120] or type(error).__name__
+    lines = [line for line in str(error).splitlines() if line.strip() and not _ON_THE_WAY.match(line.strip())]
+    return " ".join(" ".join(lines).split()).rstrip(".")[:120] or "its coded data cannot be decoded"
 
 
 def _is_neutral(samples: NDArray[Any]) -> bool:

@@ -33,7 +33,7 @@ ROOMS = {
     "gif": Room(exif=0, comment=True),
 }
 _MOST_ICC = {"jpeg": 255 * (_SEGMENT - 14)}
-_ENCODERS = {"png": png, "jpeg": jpeg, "webp": webp, "avif": avif, "jxl": jxl, "gif": gif}
+_ENCODERS = {"png": png, "tiff": tiff, "jpeg": jpeg, "webp": webp, "avif": avif, "jxl": jxl, "gif": gif}
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,6 @@ def encoded(picture: Picture, format: str, *, provenance: Provenance | None = No
     """
     check_side(format, picture.width, picture.height)
     contents, warnings = contents_of(picture, format, provenance)
-    if format == "tiff":
-        data, said = tiff.encode(contents)
-        return Encoded(data, (*warnings, *said))
     return Encoded(_ENCODERS[format].encode(contents), warnings)
 
 

@@ -55,11 +55,13 @@ class Tree:
         order: ``"<"`` little-endian, ``">"`` big-endian.
         chain: the directories, one a page; in EXIF the second one is the thumbnail's.
         damaged: whether something could not be read and is missing here.
+        big: whether offsets have 64 bits (BigTIFF).
     """
 
     order: Order
     chain: list[Directory]
     damaged: bool = False
+    big: bool = False
 
     def numbers(self, directory: Directory, tag: int) -> tuple[float, ...]:
         """The values of a field, ratios as numbers; none where there is no such field, or it holds no numbers."""
@@ -134,7 +136,7 @@ class _Reader:
             offset = found[1]
         if not chain:
             raise DamagedError("it has no directory")
-        return Tree(self._order, chain, self._damaged)
+        return Tree(self._order, chain, self._damaged, self._big)
 
     def _directory(self, offset: int, nested: tuple[int, ...]) -> tuple[Directory, int] | None:
         self._seen.add(offset)

@@ -31,22 +31,29 @@ def serialized(tree: Tree, pinned: int | None = None) -> bytes:
     return _Writer(tree.order, 8, pinned).file(tree.chain[0])
 
 
-def block(tree: Tree, directory: Directory, start: int) -> tuple[bytes, int]:
-    """A directory with what it points to, to be put at the place ``start`` of a file.
+def with_directory(data: bytes, tree: Tree, directory: Directory) -> bytes:
+    """A file that has but one directory, put at its end.
 
-    Returns:
-        The bytes, and the offset of the directory itself.
+    Args:
+        data: the file.
+        tree: what was read of it.
+        directory: the new one.
     """
-    writer = _Writer(tree.order, start, None)
+    padding = bytes(-len(data) % 8)
+    writer = _Writer(tree.order, len(data) + len(padding), None, big=tree.big)
     offset = writer.place(directory)
-    return writer.written(start), offset
+    head = struct.pack(f"{tree.order}Q", offset) if tree.big else struct.pack(f"{tree.order}I", offset)
+    start = 8 if tree.big else 4
+    return b"".join((data[:start], head, data[start + len(head) :], padding, writer.written(len(data) + len(padding))))
 
 
 class _Writer:
     """Gives every directory and every long value its place, one after the other, round the one that is pinned."""
 
-    def __init__(self, order: Order, start: int, pinned: int | None) -> None:
+    def __init__(self, order: Order, start: int, pinned: int | None, *, big: bool = False) -> None:
         self._order, self._pinned = order, pinned
+        # How a number of fields, a number of values, and an offset are written.
+        self._fields, self._values, self._offset = ("Q", "Q", "Q") if big else ("H", "I", "I")
         self._free = start
         self._pieces: dict[int, bytes] = {}
         self._reserved: tuple[int, int] | None = None
@@ -61,8 +68,9 @@ class _Writer:
 
     def place(self, directory: Directory) -> int:
         tags = sorted({*directory.entries, *directory.children})
-        offset = self._room(2 + 12 * len(tags) + 4)
-        body = struct.pack(f"{self._order}H", len(tags))
+        width = struct.calcsize(self._offset)
+        offset = self._room(struct.calcsize(self._fields) + (4 + 2 * width) * len(tags) + width)
+        body = struct.pack(f"{self._order}{self._fields}", len(tags))
         for tag in tags:
             if tag in directory.children:
                 offsets = [self.place(child) for child in directory.children[tag]]
@@ -70,8 +78,9 @@ class _Writer:
             else:
                 entry = directory.entries[tag]
             kept = self._reserved[0] if tag == self._pinned and self._reserved is not None else None
-            body += struct.pack(f"{self._order}HHI", tag, entry.type, entry.count) + self._value(entry.data, kept)
-        self._pieces[offset] = body + bytes(4)
+            head = struct.pack(f"{self._order}HH{self._values}", tag, entry.type, entry.count)
+            body += head + self._value(entry.data, kept)
+        self._pieces[offset] = body + bytes(width)
         return offset
 
     def written(self, start: int) -> bytes:
@@ -82,11 +91,12 @@ class _Writer:
         return bytes(out)
 
     def _value(self, data: bytes, kept: int | None) -> bytes:
-        if len(data) <= 4:
-            return data.ljust(4, b"\0")
+        width = struct.calcsize(self._offset)
+        if len(data) <= width:
+            return data.ljust(width, b"\0")
         offset = self._room(len(data)) if kept is None else kept
         self._pieces[offset] = data
-        return struct.pack(f"{self._order}I", offset)
+        return struct.pack(f"{self._order}{self._offset}", offset)
 
     def _room(self, length: int) -> int:
         offset = self._free

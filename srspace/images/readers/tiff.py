@@ -11,8 +11,8 @@ from PIL import Image
 
 from srspace.images import libvips
 from srspace.images.colour import Colour, conversion
-from srspace.images.containers import tiff
-from srspace.images.containers.tiff import Tree
+from srspace.images.containers import tiff, tiff_writing
+from srspace.images.containers.tiff import Directory, Entry, Tree
 from srspace.images.kinds import RAW
 from srspace.images.metadata import Packets, exif, photoshop
 from srspace.images.quiet import standard_error_to_log
@@ -20,10 +20,16 @@ from srspace.images.readers.decoded import Decoded, ForeignError, UnsupportedErr
 
 SUB_IFD, DNG_VERSION, SUBFILE = 0x014A, 0xC612, 0x00FE
 BITS, COMPRESSION, PHOTOMETRIC, PLANAR, EXTRA, TILE_WIDTH = 0x0102, 0x0103, 0x0106, 0x011C, 0x0152, 0x0142
+_CHANNELS, _SAMPLE_FORMAT = 0x0115, 0x0153
+_STORAGE = {
+    *range(0x0100, 0x0104), 0x0106, 0x010A, 0x0111, _CHANNELS, *range(0x0116, 0x011A), PLANAR, 0x0124, 0x0125, 0x013D,
+    0x0140, *range(0x0142, 0x0146), 0x014C, EXTRA, *range(0x0153, 0x0156), 0x015B, *range(0x0211, 0x0215), 0x80E3,
+}  # fmt: skip
 XMP, IPTC, RESOURCES, ICC = 0x02BC, 0x83BB, 0x8649, 0x8773
 CHILDREN = exif.CHILDREN | {SUB_IFD: ()}
 
 _SEPARATED, _LAB = 5, 8
+_COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, _SEPARATED: 4, 6: 3}
 _RAW_PHOTOMETRICS, _RAW_COMPRESSIONS = {32803, 34892}, {32767, 34713, 65000, 65535}
 _CODINGS = {6: "old-style JPEG compression", 34925: "LZMA compression", 50000: "Zstandard compression"}
 
@@ -102,7 +108,9 @@ def _is_for_pillow(tree: Tree) -> bool:
 
 
 def _by_libvips(data: bytes, tree: Tree, warnings: list[str]) -> tuple[NDArray[Any], int, int]:
-    image = libvips.load().Image.tiffload_buffer(data, fail_on="error")
+    bare = tiff_writing.with_directory(data, tree, _bare(tree))
+    # At "error", libvips lets damaged tiles pass.
+    image = libvips.load().Image.tiffload_buffer(bare, fail_on="warning")
     if image.format not in ("uchar", "ushort"):
         raise unsupported_samples(image.format)
     deep = image.format == "ushort"
@@ -113,6 +121,23 @@ def _by_libvips(data: bytes, tree: Tree, warnings: list[str]) -> tuple[NDArray[A
     if image.bands == colours + 1 and (not extra or extra[0] not in (1, 2)):
         warnings.append("its last channel, of unspecified meaning, was taken for transparency.")
     return libvips.samples(image), 65535 if deep else 255, 16 if deep else 8
+
+
+def _bare(tree: Tree) -> Directory:
+    """What of the first directory tells how samples are stored, without a word that libtiff might warn about."""
+    first = tree.chain[0]
+    entries = {tag: entry for tag, entry in first.entries.items() if tag in _STORAGE}
+    for tag in (BITS, _SAMPLE_FORMAT):  # one for each channel, of which some programs write too few or too many
+        values = tree.numbers(first, tag)
+        count = tree.number(first, _CHANNELS, 1)
+        if values and len(values) != count <= 16:
+            shorts = [tree.short(int(v)).data for v in (*values, *[values[-1]] * count)[:count]]
+            entries[tag] = Entry(tiff.SHORT, b"".join(shorts))
+    colours = _COLOURS.get(tree.number(first, PHOTOMETRIC), 0)
+    extra = tree.number(first, _CHANNELS, 1) - colours
+    if colours and 0 < extra <= 16 and EXTRA not in first.entries:
+        entries[EXTRA] = Entry(tiff.SHORT, bytes(2 * extra))
+    return Directory(entries)
 
 
 def _by_pillow(data: bytes, tree: Tree) -> tuple[NDArray[Any], int, int]:

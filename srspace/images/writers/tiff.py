@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import struct
 from typing import Any
 
 from srspace.images import libvips
 from srspace.images.containers import tiff, tiff_writing
-from srspace.images.containers.tiff import Directory, Entry
+from srspace.images.containers.tiff import Entry
 from srspace.images.metadata import Metadata, exif
 from srspace.images.writers.contents import Contents
 
@@ -17,16 +16,14 @@ _CLASSIC = 2**31
 _XMP, _IPTC = 700, 33723
 
 
-def encode(contents: Contents) -> tuple[bytes, tuple[str, ...]]:
-    """A TIFF file, and what is to be said."""
+def encode(contents: Contents) -> bytes:
+    """A TIFF file."""
     big = contents.samples.nbytes > _CLASSIC
     data = _deep(contents, big) if contents.depth > 8 else _flat(contents, big)
     metadata = contents.metadata
     if metadata.exif is None and metadata.iptc is None:
-        return data, ()
-    if big:
-        return data, ("its EXIF and IPTC data were left out: they are not written to TIFF files of that size.",)
-    return _with_fields(data, metadata), ()
+        return data
+    return _with_fields(data, metadata)
 
 
 def _flat(contents: Contents, big: bool) -> bytes:
@@ -52,7 +49,7 @@ def _deep(contents: Contents, big: bool) -> bytes:
     dpi = contents.metadata.dpi
     resolution = {} if dpi is None else {"xres": dpi[0] / 25.4, "yres": dpi[1] / 25.4, "resunit": "inch"}
     data = bytes(image.tiffsave_buffer(compression="deflate", bigtiff=big, **resolution))
-    return data if dpi is not None or big else _without_resolution(data)
+    return data if dpi is not None else _without_resolution(data)
 
 
 def _without_resolution(data: bytes) -> bytes:
@@ -60,7 +57,7 @@ def _without_resolution(data: bytes) -> bytes:
     tree = tiff.parse(data, {})
     for tag in (exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT):
         tree.chain[0].entries.pop(tag, None)
-    return _with_directory(data, tree)
+    return tiff_writing.with_directory(data, tree, tree.chain[0])
 
 
 def _with_fields(data: bytes, metadata: Metadata) -> bytes:
@@ -72,12 +69,4 @@ def _with_fields(data: bytes, metadata: Metadata) -> bytes:
         first.children |= told.children
     if metadata.iptc is not None:
         first.entries[_IPTC] = Entry(tiff.UNDEFINED, metadata.iptc)
-    return _with_directory(data, tree)
-
-
-def _with_directory(data: bytes, tree: tiff.Tree) -> bytes:
-    """A file whose first directory is replaced by one at its end."""
-    start = len(data) + len(data) % 2
-    body, offset = tiff_writing.block(tree, Directory(tree.chain[0].entries, tree.chain[0].children), start)
-    head = data[:4] + struct.pack(f"{tree.order}I", offset)
-    return b"".join((head, data[8:], bytes(len(data) % 2), body))
+    return tiff_writing.with_directory(data, tree, tree.chain[0])
