@@ -11,7 +11,7 @@ from PIL import Image
 
 from srspace.images import libvips
 from srspace.images.colour import Colour, conversion
-from srspace.images.containers import tiff, tiff_writing
+from srspace.images.containers import DamagedError, tiff, tiff_writing
 from srspace.images.containers.tiff import Directory, Entry, Tree
 from srspace.images.kinds import RAW
 from srspace.images.metadata import Packets, exif, photoshop
@@ -108,6 +108,7 @@ def _is_for_pillow(tree: Tree) -> bool:
 
 
 def _by_libvips(data: bytes, tree: Tree, warnings: list[str]) -> tuple[NDArray[Any], int, int]:
+    _check_extent(data, tree)
     bare = tiff_writing.with_directory(data, tree, _bare(tree))
     # At "error", libvips lets damaged tiles pass.
     image = libvips.load().Image.tiffload_buffer(bare, fail_on="warning")
@@ -121,6 +122,17 @@ def _by_libvips(data: bytes, tree: Tree, warnings: list[str]) -> tuple[NDArray[A
     if image.bands == colours + 1 and (not extra or extra[0] not in (1, 2)):
         warnings.append("its last channel, of unspecified meaning, was taken for transparency.")
     return libvips.samples(image), 65535 if deep else 255, 16 if deep else 8
+
+
+def _check_extent(data: bytes, tree: Tree) -> None:
+    """Whether all strips or tiles lie inside the file; libtiff would read on in what is put behind it here."""
+    first = tree.chain[0]
+    for offsets, counts in ((0x0111, 0x0117), (0x0144, 0x0145)):
+        starts, lengths = tree.numbers(first, offsets), tree.numbers(first, counts)
+        if len(starts) != len(lengths):
+            raise DamagedError("it does not tell how long its strips are")
+        if any(start + length > len(data) for start, length in zip(starts, lengths, strict=True)):
+            raise DamagedError("the file ends before its last strip")
 
 
 def _bare(tree: Tree) -> Directory:
