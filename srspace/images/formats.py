@@ -78,7 +78,7 @@ FORMATS: dict[str, Format] = {
     # 256 colours would be a loss for a still; an animation has no other way to stay what it is.
     "gif": Format((".gif",), Writing((8,), True, 65_535, animated=True, stills=False)),
     "jxl": Format(
-        (".jxl",), Writing((8, 16), True, _NO_LIMIT, (("quality", 95),), grey=True),
+        (".jxl",), Writing((8,), True, _NO_LIMIT, (("quality", 95),), grey=True),
         package=("pillow-jxl-plugin", "pillow_jxl"),
     ),
     "heic": Format((".heic", ".heif", ".hif"), package=("pillow-heif", "pillow_heif")),

@@ -15,7 +15,6 @@ from srspace.images.colour.conversion import rgb_to_srgb
 from srspace.images.depth import quantized
 from srspace.images.formats import format_of, rules_of
 from srspace.images.metadata import Room, outgoing
-from srspace.images.optional import is_installed
 from srspace.images.picture import Picture
 from srspace.images.transparency import on_white
 from srspace.images.writers import avif, gif, jpeg, jxl, png, tiff, webp
@@ -153,8 +152,6 @@ def _with_alpha(
 
 
 def _depth(wanted: int, held: tuple[int, ...], format: str, warnings: list[str]) -> int:
-    if format == "jxl" and not is_installed("imagecodecs"):
-        held = (8,)
     depth = next((bits for bits in held if bits >= wanted), held[-1])
     if depth < wanted:
         warnings.append(f"its {wanted} bits a sample were rounded to {depth}: {format} holds no more.")
