@@ -74,6 +74,8 @@ def encoded(picture: Picture, format: str, *, provenance: Provenance | None = No
     """
     check_side(format, picture.width, picture.height)
     contents, warnings = contents_of(picture, format, provenance)
+    if format == "gif":
+        warnings += gif.lost(contents)
     return Encoded(_ENCODERS[format].encode(contents), warnings)
 
 

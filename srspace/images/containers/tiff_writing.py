@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 
-from srspace.images.containers.tiff import LONG, SIZES, Directory, Entry, Order, Tree
+from srspace.images.containers.tiff import LONG, LONG8, SIZES, Directory, Entry, Order, Tree
 
 
 def reordered(directory: Directory, order: Order, wanted: Order) -> Directory:
@@ -74,7 +74,8 @@ class _Writer:
         for tag in tags:
             if tag in directory.children:
                 offsets = [self.place(child) for child in directory.children[tag]]
-                entry = Entry(LONG, struct.pack(f"{self._order}{len(offsets)}I", *offsets))
+                kind = LONG if self._offset == "I" else LONG8
+                entry = Entry(kind, struct.pack(f"{self._order}{len(offsets)}{self._offset}", *offsets))
             else:
                 entry = directory.entries[tag]
             kept = self._reserved[0] if tag == self._pinned and self._reserved is not None else None

@@ -66,6 +66,16 @@ class Palette:
         return palette, float(np.sqrt(((nearest - np.asarray(sampled)) ** 2).mean()))
 
 
+def lost(contents: Contents) -> tuple[str, ...]:
+    """What a GIF of a still does not hold of it, in sentences."""
+    samples, warnings = contents.samples, []
+    if len(np.unique(samples[..., :3].reshape(-1, 3), axis=0)) > _CLEAR:
+        warnings.append(f"its colours were reduced to {_CLEAR}: gif holds no more.")
+    if samples.shape[2] == 4 and ((samples[..., 3] > 0) & (samples[..., 3] < 255)).any():
+        warnings.append("its partly transparent pixels became opaque or clear: gif holds nothing between.")
+    return tuple(warnings)
+
+
 def encode(contents: Contents) -> bytes:
     """A GIF file of one picture."""
     palette = Palette()

@@ -1,4 +1,4 @@
-"""TIFF: pixels by Pillow (8 bits) or libvips (16 bits); EXIF and IPTC are put into the directory here."""
+"""TIFF: pixels by Pillow, or by libvips where they are deep or very many; EXIF and IPTC are put in here."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _XMP, _IPTC = 700, 33723
 def encode(contents: Contents) -> bytes:
     """A TIFF file."""
     big = contents.samples.nbytes > _CLASSIC
-    data = _deep(contents, big) if contents.depth > 8 else _flat(contents, big)
+    data = _by_libvips(contents, big) if big or contents.depth > 8 else _by_pillow(contents)
     metadata = contents.metadata
     if metadata.exif is None and metadata.iptc is None:
         return data
     return _with_fields(data, metadata)
 
 
-def _flat(contents: Contents, big: bool) -> bytes:
+def _by_pillow(contents: Contents) -> bytes:
     options: dict[str, Any] = dict(contents.options)
     if contents.colour.icc_profile is not None:
         options["icc_profile"] = contents.colour.icc_profile
@@ -34,14 +34,12 @@ def _flat(contents: Contents, big: bool) -> bytes:
         options["tiffinfo"] = {_XMP: contents.metadata.xmp}
     if contents.metadata.dpi is not None:
         options["dpi"] = contents.metadata.dpi
-    if big:
-        options["big_tiff"] = True
     buffer = io.BytesIO()
     contents.for_pillow().save(buffer, "TIFF", **options)
     return buffer.getvalue()
 
 
-def _deep(contents: Contents, big: bool) -> bytes:
+def _by_libvips(contents: Contents, big: bool) -> bytes:
     pyvips, image = libvips.load(), contents.for_libvips()
     for name, data in (("icc-profile-data", contents.colour.icc_profile), ("xmp-data", contents.metadata.xmp)):
         if data is not None:
