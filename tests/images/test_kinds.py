@@ -59,9 +59,7 @@ def test_every_format_has_a_reader():
     assert set(READERS) == set(FORMATS)
 
 
-@pytest.mark.parametrize(
-    "data", [b"hello", b"\0" * 100, b"\x89PNG", b"GIF", b"text of more than 18 letters"]
-)
+@pytest.mark.parametrize("data", [b"hello", b"\0" * 100, b"\x89PNG", b"GIF", b"text of more than 18 letters"])
 def test_what_is_nothing_known_is_said_to_be_that(data: bytes):
     assert recognized(data) is None
     with pytest.raises(ImageError, match=r"^it is not a picture in a known format\.$"):
