@@ -20,6 +20,7 @@ _EXPORTS = {
     "Kept": "srspace.batch",
     "LeftOut": "srspace.batch",
     "Outcome": "srspace.batch",
+    "MODES": "srspace.modes",
     "Picture": "srspace.images",
     "RRDBConfig": "srspace.config",
     "SRFlow": "srspace.models",
@@ -33,7 +34,7 @@ _EXPORTS = {
     "load_flow": "srspace.checkpoints",
     "load_fusion": "srspace.checkpoints",
     "read_picture": "srspace.images",
-    "sample": "srspace.sampling",
+    "sample": "srspace.collapse",
     "upscale_files": "srspace.batch",
     "write_picture": "srspace.images",
 }
@@ -43,6 +44,7 @@ __all__ = ["__version__", *sorted(_EXPORTS)]
 if TYPE_CHECKING:
     from srspace.batch import BatchSettings, Done, Failed, Kept, LeftOut, Outcome, Skipped, upscale_files
     from srspace.checkpoints import load_encoder, load_flow, load_fusion
+    from srspace.collapse import sample
     from srspace.config import (
         DEFAULT_WEIGHTS,
         FlowConfig,
@@ -54,8 +56,8 @@ if TYPE_CHECKING:
     from srspace.errors import SRSpaceError
     from srspace.images import Picture, read_picture, write_picture
     from srspace.models import SRFlow
+    from srspace.modes import MODES
     from srspace.resize import imresize
-    from srspace.sampling import sample
     from srspace.upscaler import Upscaler
 
 

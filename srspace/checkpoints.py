@@ -11,18 +11,23 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from srspace.errors import CheckpointError, OutputError, UsageError
 from srspace.files import remove_leftovers, write_bytes
 from srspace.layouts import infer_published
-from srspace.models import Fusion, RRDBNet, SRFlow, build
+from srspace.models import DialFusion, Fusion, RRDBNet, SRFlow, build
+from srspace.packing import is_packed, pack, unpack
 
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
-KINDS: dict[str, type[nn.Module]] = {"flow": SRFlow, "encoder": RRDBNet, "fusion": Fusion}
+KINDS: dict[str, type[nn.Module]] = {
+    "flow": SRFlow,
+    "encoder": RRDBNet,
+    "fusion": Fusion,
+    "dial-fusion": DialFusion,
+}
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -108,13 +113,18 @@ def load_flow(path: Path | str) -> SRFlow:
     return _load_as(path, SRFlow)
 
 
-def load_fusion(path: Path | str) -> Fusion:
-    """Load a fusion network from a model folder.
+def load_fusion(path: Path | str) -> Fusion | DialFusion:
+    """Load a network that merges candidates from a model folder: for stacks, for sets, or with a dial.
 
     Raises:
         CheckpointError: the folder is not a usable fusion network.
     """
-    return _load_as(path, Fusion)
+    network = load_model(path)
+    if isinstance(network, Fusion | DialFusion):
+        return network
+    raise CheckpointError(
+        f"{path} holds weights of the kind {read_config(Path(path))['kind']}, not fusion or dial-fusion."
+    )
 
 
 def load_encoder(path: Path | str) -> RRDBNet:
@@ -132,15 +142,21 @@ def load_encoder(path: Path | str) -> RRDBNet:
 
 
 def save_model(
-    folder: Path, network: nn.Module, *, extra: Mapping[str, Any] | None = None, dtype: torch.dtype | None = None
+    folder: Path,
+    network: nn.Module,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    dtype: torch.dtype | None = None,
+    packed: bool = False,
 ) -> dict[str, Any]:
     """Write a model folder; both files appear whole or not at all. Earlier ones are replaced.
 
     Args:
         folder: where to write.
-        network: an SRFlow, RRDBNet or Fusion.
+        network: an SRFlow, RRDBNet, Fusion or DialFusion.
         extra: further entries of ``config.json`` (licence, source, ...).
         dtype: type to store the weights in (None: as they are).
+        packed: store large tensors in 10 bits (see :mod:`srspace.packing`).
 
     Returns:
         The configuration written.
@@ -150,6 +166,7 @@ def save_model(
     """
     config = describe(network) | dict(extra or {})
     state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
+    state = pack(state) if packed else state
     remove_leftovers(folder)
     write_bytes(folder / MODEL_FILE, save(state, metadata={"format": "pt"}))
     write_bytes(folder / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
@@ -169,6 +186,8 @@ def describe(network: nn.Module) -> dict[str, Any]:
         return {"kind": "encoder", "scale": network.config.scale, "encoder": network.config.to_dict()}
     if isinstance(network, Fusion):
         return {"kind": "fusion", "fusion": network.config.to_dict()}
+    if isinstance(network, DialFusion):
+        return {"kind": "dial-fusion", "fusion": network.config.to_dict()}
     raise ValueError(f"{type(network).__name__} is not a network of srspace")
 
 
@@ -239,7 +258,27 @@ def average(folders: Sequence[Path], out_dir: Path, *, shares: Sequence[float] |
     history = ("training", "average_of")
     extra = {key: value for key, value in read_config(folders[0]).items() if key not in history}
     extra["average_of"] = {str(folder): share for folder, share in zip(folders, shares, strict=True)}
-    return save_model(out_dir, network, extra=extra, dtype=_stored_type(folders[0]))
+    dtype, packed = _stored_as(folders[0])
+    return save_model(out_dir, network, extra=extra, dtype=dtype, packed=packed)
+
+
+def pack_model(folder: Path, out_dir: Path) -> dict[str, Any]:
+    """Store a model's weights in 10 bits (see :mod:`srspace.packing`).
+
+    Args:
+        folder: a model folder.
+        out_dir: the folder to write; it must not hold a model yet.
+
+    Returns:
+        The configuration written.
+
+    Raises:
+        CheckpointError: the folder is not a usable model.
+        OutputError: ``out_dir`` holds a model already or cannot be written.
+    """
+    _check_no_model(out_dir)
+    network = load_model(folder)
+    return save_model(out_dir, network, extra=read_config(folder), dtype=torch.float16, packed=True)
 
 
 def _check_no_model(folder: Path) -> None:
@@ -275,13 +314,19 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not content:
         raise CheckpointError(f"{path} does not hold a state dict.")
     state = {str(k).removeprefix("module."): v for k, v in content.items() if isinstance(v, Tensor)}
+    try:
+        state = unpack(state) if is_packed(state) else state
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged: {error}.") from error
     return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
 
 
-def _stored_type(folder: Path) -> torch.dtype | None:
-    with safe_open(folder / MODEL_FILE, framework="pt") as file:
-        dtypes = (file.get_tensor(key).dtype for key in file.keys())  # noqa: SIM118 - not a mapping
-        return next((dtype for dtype in dtypes if dtype.is_floating_point), None)
+def _stored_as(folder: Path) -> tuple[torch.dtype | None, bool]:
+    """The floating-point type of a model's weights, and whether large ones are packed."""
+    state = load_file(folder / MODEL_FILE)
+    packed = is_packed(state)
+    kept = (value.dtype for key, value in state.items() if value.is_floating_point() and not key.endswith(".step"))
+    return next(kept, None), packed
 
 
 def _first_problem(error: RuntimeError) -> str:

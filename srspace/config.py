@@ -42,6 +42,10 @@ class RRDBConfig(_Config):
     """Sizes of the RRDB encoder.
 
     Attributes:
+        scale: upscaling factor: 2, 4 or 8.
+        nf: channels between the blocks of the trunk.
+        gc: channels that each convolution inside a block adds.
+        nb: residual-in-residual dense blocks in the trunk.
         skip: ``"trunk"`` adds the trunk's own output around ``trunk_conv`` (SRFlow's encoder);
             ``"first"`` adds ``conv_first``'s output (the original ESRGAN).
     """
@@ -63,9 +67,14 @@ class RRDBConfig(_Config):
 
 @dataclass(frozen=True)
 class FlowConfig(_Config):
-    """Sizes of the conditional flow (SRFlow-DA).
+    """Sizes of the conditional flow: SRFlow-DA (Jo et al., 2021).
 
     Attributes:
+        scale: upscaling factor, 2 to the power of the levels.
+        levels: L, how often the flow halves the sides.
+        steps: K, conditional steps of each level.
+        hidden_channels: width of the couplings' subnets.
+        hidden_layers: 3x3 convolutions between the first and the last one of a subnet.
         stack_blocks: 0-based trunk blocks whose outputs condition every coupling.
         coupling_free_steps: steps of actnorm and 1x1 convolution that open each level.
         affine_eps: added to each coupling's sigmoid scale, so that its inverse stays bounded.
@@ -121,32 +130,63 @@ class FusionConfig(_Config):
 
 
 @dataclass(frozen=True)
+class DialConfig(_Config):
+    """Sizes of a fusion network with a dial.
+
+    Attributes:
+        scale: the upscaling factor.
+        features: channels of the encoder's features that it is given.
+        channels: width of the residual blocks.
+        blocks: number of residual blocks.
+        embedding: width of the layer that turns the balance into the blocks' modulation.
+    """
+
+    scale: int = 4
+    features: int = 320
+    channels: int = 128
+    blocks: int = 12
+    embedding: int = 64
+
+    def __post_init__(self) -> None:
+        if min(self.scale, self.features, self.channels, self.blocks, self.embedding) < 1:
+            raise ValueError("scale, features, channels, blocks and embedding must be positive")
+
+
+@dataclass(frozen=True)
 class SamplingConfig(_Config):
     """How candidates are drawn.
 
     Attributes:
-        temperature: tau, the standard deviation of the latents.
-        samples: N, the number of candidates.
-        seed: key of the latents; any integer, 0 included.
-        tile: side of a tile in LR pixels (None: from the memory that is there; 0: never tile).
+        temperature: tau, the standard deviation of the latents, from 0 to 2.
+        samples: N, the number of candidates (None: what the mode usually takes).
+        seed: key of the latents; any whole number from 0 to 2^63 - 1. Candidate i depends on the seed and i alone,
+            whatever N.
+        tile: side of a tile, in pixels of the input (None: from the memory that is there; 0: never tile).
         batch_size: candidates computed at a time (None: from the memory that is there).
         max_memory: bytes that the process may take on the device (None: half of what is free).
+        latents: ``"independent"``, or ``"antithetic"``: candidates come in pairs whose latents are each other's
+            negatives, so that their errors partly cancel in a mean (None: what the mode usually takes). Candidate 2k
+            is the independent one of the same number and candidate 2k + 1 its mirror image; where a candidate is
+            drawn again, its redraw is the mirror image of the other's redraw, which need not take place.
     """
 
     temperature: float = 0.9
-    samples: int = 10
+    samples: int | None = None
     seed: int = 0
     tile: int | None = None
     batch_size: int | None = None
     max_memory: int | None = None
+    latents: Literal["independent", "antithetic"] | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 2):
             raise UsageError(f"the temperature must lie between 0 and 2, not {self.temperature}.")
-        if self.samples < 1:
+        if self.samples is not None and self.samples < 1:
             raise UsageError(f"at least one sample is needed, not {self.samples}.")
         if not 0 <= self.seed < 2**63:
             raise UsageError(f"the seed must be a whole number from 0 to 2^63 - 1, not {self.seed}.")
+        if self.latents not in (None, "independent", "antithetic"):
+            raise UsageError(f"latents are 'independent' or 'antithetic', not {self.latents!r}.")
         if self.tile is not None and self.tile != 0 and self.tile < SMALLEST_TILE:
             raise UsageError(
                 f"a tile must be at least {SMALLEST_TILE} pixels of the input wide (0: no tiles), not {self.tile}."
@@ -159,19 +199,30 @@ class SamplingConfig(_Config):
 
 @dataclass(frozen=True)
 class TrainConfig(_Config):
-    """Settings shared by all three trainings; the values are the paper's where it gives them.
+    """Settings that all trainings share; the values are the paper's where it gives them.
 
     Attributes:
+        iterations: updates of the weights.
+        batch_size: patches in a batch, per process and per accumulated batch.
+        accumulate: batches whose gradients are averaged for one update.
         patch: side of an HR patch, in pixels.
-        noise: standard deviation of the Gaussian noise added to HR patches, on the 0..255 scale (flow only).
-        schedule: ``"cosine"``, ``"steps"`` (halved at 50, 75, 90 and 95 % of the iterations) or ``"constant"``.
-        ema: decay of the exponential moving average of the weights that is saved and validated.
-        time_limit: stop cleanly after so many seconds and save (None: run all iterations); the schedule follows
-            whichever of iterations and time is further on.
+        learning_rate: Adam's step size where the schedule starts.
+        betas: decay of Adam's averages of the gradient and of its square, in [0, 1).
+        schedule: course of the learning rate: cosine (to zero), steps (halved at 50, 75, 90 and 95 %) or constant.
+        warmup: iterations over which the learning rate rises to its first value.
+        clip_norm: largest norm of the gradient; longer ones are shortened to it.
+        ema: decay of the moving average of the weights, per iteration; the average is saved and validated.
+        seed: seed of patches, noise and fresh weights; any whole number from 0.
+        log_every: iterations from one log record to the next.
+        validate_every: iterations from one validation to the next.
+        save_every: iterations from one saved state to the next.
+        time_limit: save and stop after this many seconds; the schedule then follows whichever of iterations and time
+            is further ahead.
     """
 
     iterations: int = 10_000
     batch_size: int = 16
+    accumulate: int = 1
     patch: int = 160
     learning_rate: float = 2e-4
     betas: tuple[float, float] = (0.9, 0.99)
@@ -179,7 +230,6 @@ class TrainConfig(_Config):
     warmup: int = 200
     clip_norm: float = 5.0
     ema: float = 0.999
-    noise: float = 4 / math.sqrt(3)
     seed: int = 0
     log_every: int = 100
     validate_every: int = 1000
@@ -187,14 +237,18 @@ class TrainConfig(_Config):
     time_limit: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.iterations, self.batch_size, self.patch, self.log_every, self.validate_every, self.save_every) < 1:
-            raise UsageError("iterations, batch size, patch and the three intervals must be positive.")
+        if min(self.iterations, self.batch_size, self.accumulate, self.patch) < 1:
+            raise UsageError("iterations, batch size, accumulated batches and patch must be positive.")
+        if min(self.log_every, self.validate_every, self.save_every) < 1 or min(self.warmup, self.seed) < 0:
+            raise UsageError("the intervals must be positive, warm-up and seed must not be negative.")
         if self.schedule not in ("cosine", "steps", "constant"):
-            raise UsageError(f"the schedule must be 'cosine', 'steps' or 'constant', not {self.schedule!r}.")
-        if not 0 <= self.ema < 1:
-            raise UsageError(f"the EMA decay must lie in [0, 1), not {self.ema}.")
-        if self.learning_rate <= 0 or self.noise < 0 or self.clip_norm <= 0:
-            raise UsageError("the learning rate and the clipping norm must be positive, the noise not negative.")
+            raise UsageError(f"the schedule must be cosine, steps or constant, not {self.schedule!r}.")
+        if not 0 <= self.ema < 1 or not all(0 <= beta < 1 for beta in self.betas):
+            raise UsageError("the decay of a moving average must lie between 0 and 1.")
+        if min(self.learning_rate, self.clip_norm) <= 0:
+            raise UsageError("the learning rate and the clipping norm must be positive.")
+        if self.time_limit is not None and self.time_limit <= 0:
+            raise UsageError("the time limit must be positive.")
 
 
 def parse_memory(text: str) -> int:

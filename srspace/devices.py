@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from srspace.config import PRECISIONS
 from srspace.errors import ResourceError, UsageError
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -36,9 +39,6 @@ def pick_device(name: str = "auto") -> torch.device:
     }
     if not there.get(device.type, False):
         raise ResourceError(f"the device {name} is not available here.")
-    if device.type == "cuda":
-        # The flow's 1x1 convolutions must invert exactly; TF32 keeps ten bits of them.
-        torch.backends.cudnn.allow_tf32 = False
     return device
 
 
@@ -79,23 +79,47 @@ def used_memory(device: torch.device) -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+_caps: dict[int, list[int]] = {}
+_caps_lock = threading.Lock()
+
+
 @contextmanager
 def memory_cap(device: torch.device, limit: int | None) -> Iterator[None]:
     """Hold what torch takes of a CUDA device, tensors and unused blocks together, below ``limit`` bytes.
 
     Without it, blocks of all the sizes that were ever needed add up. Other devices, and no limit, change nothing.
+    Torch's own limit is the process's: of several threads inside, the smallest limit holds for all.
     """
     if device.type != "cuda" or limit is None:
         yield
         return
-    torch.cuda.empty_cache()
     index = torch.cuda.current_device() if device.index is None else device.index
-    total = torch.cuda.get_device_properties(index).total_memory
-    torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total), index)
+    torch.cuda.empty_cache()
+    with _caps_lock:
+        _caps.setdefault(index, []).append(limit)
+        _apply_cap(index)
     try:
         yield
     finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, index)
+        with _caps_lock:
+            _caps[index].remove(limit)
+            _apply_cap(index)
+
+
+def _apply_cap(index: int) -> None:
+    limits = _caps[index]
+    total = torch.cuda.get_device_properties(index).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, min(limits) / total) if limits else 1.0, index)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, of a device or of the computer."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    # Torch's CPU allocator, MPS and NVIDIA's libraries raise plain RuntimeErrors.
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def peak_memory(device: torch.device) -> int:

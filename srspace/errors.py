@@ -57,8 +57,8 @@ class NoPictureError(UsageError):
     """
 
     def __init__(self, places: Sequence[str], recursive: bool, left_out: Sequence[str] = ()) -> None:
-        but = f" that is read (left out: {', '.join(left_out)})" if left_out else ""
-        super().__init__(f"there is no picture in {', '.join(places)}{but}.")
+        but = f" that can be read (left out: {', '.join(left_out)})" if left_out else ""
+        super().__init__(f"there are no pictures in {', '.join(places)}{but}.")
         self.recursive, self.left_out = recursive, tuple(left_out)
 
 
@@ -66,7 +66,7 @@ class EarlierResultsError(UsageError):
     """Every input is a result of an earlier run."""
 
     def __init__(self) -> None:
-        super().__init__("all pictures there are earlier results of srspace.")
+        super().__init__("all of these pictures are earlier results of srspace.")
 
 
 class SharedTargetError(UsageError):
@@ -97,7 +97,7 @@ class TerminalError(UsageError):
     """A picture would be written to a terminal."""
 
     def __init__(self) -> None:
-        super().__init__("a picture is not written to a terminal.")
+        super().__init__("a picture cannot be written to a terminal.")
 
 
 class ImageError(SRSpaceError):
@@ -173,7 +173,7 @@ class CandidateExistsError(OutputError):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} exists and is no candidate of this picture with these settings.")
+        super().__init__(f"{path} exists, and is not a candidate of this picture with these settings.")
         self.path = path
 
 
@@ -189,7 +189,7 @@ class DeviceMemoryError(ResourceError):
     """
 
     def __init__(self, device: str) -> None:
-        super().__init__(f"{device} has not enough memory for this picture.")
+        super().__init__(f"{device} does not have enough memory for this picture.")
         self.device = device
 
 
@@ -224,6 +224,38 @@ class SeveralLrFoldersError(DataError):
         names = ", ".join(str(path.relative_to(folder)) for path in folders)
         super().__init__(f"{folder} holds several folders of LR images ({names}).")
         self.folders = folders
+
+
+class TrainingError(SRSpaceError):
+    """A training cannot go on: its losses are not finite any more."""
+
+
+class DataSetMissingError(DataError):
+    """A data set of the catalogue is not on this machine.
+
+    Attributes:
+        name: its name in the catalogue.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class MetricUnavailableError(DataError):
+    """A metric cannot be computed here, because a library or weights are missing."""
+
+
+class MetricWeightsError(MetricUnavailableError):
+    """The weights that a metric needs are not on this machine and could not be fetched.
+
+    Attributes:
+        weights: their name, as :func:`srspace.metrics.fetch_weights` takes it.
+    """
+
+    def __init__(self, title: str, weights: str, reason: str) -> None:
+        super().__init__(f"{title} needs weights that are not here and could not be fetched ({reason}).")
+        self.weights = weights
 
 
 class CheckpointError(SRSpaceError):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from srspace.errors import NoFusionError, UsageError, WeightsError
+from srspace.suggestions import did_you_mean
 
 FILES = ("config.json", "model.safetensors")
 
@@ -31,7 +32,7 @@ class CatalogEntry:
     """Weights known by name.
 
     Attributes:
-        kind: ``"flow"``, ``"fusion"`` or ``"encoder"``.
+        kind: ``"flow"``, ``"fusion"``, ``"dial-fusion"`` or ``"encoder"``.
         base: for fusion weights, the flow whose candidates they were trained on.
         mode: for fusion weights, the mode that they serve.
         repo: Hub repository, or None when they come in the box only.
@@ -93,7 +94,8 @@ def find_entry(name: str) -> CatalogEntry:
     """
     catalog = load_catalog()
     if name not in catalog:
-        raise WeightsError(f"no weights are called {name!r}; the catalogue has {', '.join(catalog)}.")
+        hint = did_you_mean(name, catalog)
+        raise WeightsError(f"no weights are called {name!r}{hint}; the catalogue has {', '.join(catalog)}.")
     return catalog[name]
 
 
@@ -103,7 +105,7 @@ def find_fusion(flow: str, mode: str) -> CatalogEntry:
     Raises:
         WeightsError: there are none; those of another flow are not taken silently.
     """
-    entries = [e for e in load_catalog().values() if e.kind == "fusion" and e.mode == mode]
+    entries = [e for e in load_catalog().values() if e.mode == mode]
     name = _catalog_name(flow)
     for entry in entries:
         if entry.base == name:
@@ -126,7 +128,7 @@ def choose_fusion(flow: str, mode: str, named: str | None = None) -> str:
     if named is None:
         return find_fusion(flow, mode).name
     entry = load_catalog().get(named)
-    if entry is not None and entry.kind == "fusion" and entry.mode != mode:
+    if entry is not None and entry.mode not in (None, mode):
         raise UsageError(f"{named} serves the mode {entry.mode}, not {mode}.")
     return named
 
@@ -165,13 +167,14 @@ def resolve_weights(spec: str) -> Path:
     match = _parse_hub(spec)
     if match is not None:
         return _download(*match)
-    if spec in load_catalog():
+    catalog = load_catalog()
+    if spec in catalog:
         return pull(spec)
     if Path(spec).is_dir():
         return Path(spec)
     raise WeightsError(
-        f"{spec!r} is neither a folder nor in the catalogue ({', '.join(load_catalog())}); "
-        "from the Hub, use hf://owner/repo."
+        f"{spec!r} is neither a folder nor in the catalogue{did_you_mean(spec, catalog)}; the catalogue has "
+        f"{', '.join(catalog)}, and weights on the Hub are called hf://owner/repo."
     )
 
 

@@ -7,20 +7,24 @@ listing modes loads no torch. A package of your own adds a mode in one file: des
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Protocol
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from srspace.errors import UsageError
+from srspace.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from srspace.sampling.tiles import Tile
+
 ENTRY_POINTS = "srspace.modes"
+_log = logging.getLogger(__name__)
 
 
 class TileInputs(Protocol):
@@ -28,12 +32,15 @@ class TileInputs(Protocol):
 
     Attributes:
         scale: the upscaling factor.
+        tile: where the tile lies in the picture, and what of it is margin.
         lr: ``(3, h, w)`` float32 in [0, 1], margins included, on the device.
-        features: the encoder's features after its trunk, ``(nf, h, w)`` float32.
+        features: the encoder's features after its trunk and of the blocks that the flow is conditioned on,
+            ``(F, h, w)`` float32. A sink that needs them asks when it is made: later they are gone.
         regression: the encoder's own super-resolution, ``(3, scale * h, scale * w)`` float32 in [0, 1].
     """
 
     scale: int
+    tile: Tile
     lr: Tensor
 
     @property
@@ -44,21 +51,36 @@ class TileInputs(Protocol):
 
 
 class Sink(Protocol):
-    """What takes the candidates of one tile and makes one picture of them."""
+    """What takes the candidates of one tile and makes one picture of them, without gradients."""
 
     def add(self, indices: Sequence[int], images: Tensor) -> None:
         """Take candidates.
 
         Args:
             indices: which ones, in order.
-            images: ``(n, 3, H, W)`` float32 in [0, 1] on the device; all zero where a replacement is to follow.
+            images: ``(n, 3, H, W)`` float32 in [0, 1] on the device; all zero where a replacement is to follow. They
+                must not be written to: other sinks may take them, too.
         """
 
     def result(self) -> Tensor:
         """``(3, H, W)`` float32 in [0, 1], once every candidate is there."""
 
 
-SinkMaker = Callable[[TileInputs], Sink]
+@dataclass(frozen=True)
+class SinkMaker:
+    """What makes a sink for each tile, and how much its sinks take and keep.
+
+    Attributes:
+        count: how many candidates: the first so many.
+        make: from what is known of a tile to a fresh sink.
+        stacked: whether a sink keeps all candidates of its tile, for planning memory.
+        pictures: whole pictures that the computer's memory holds in the end, likewise.
+    """
+
+    count: int
+    make: Callable[[TileInputs], Sink]
+    stacked: bool = False
+    pictures: int = 1
 
 
 @dataclass(frozen=True)
@@ -93,6 +115,8 @@ class Mode:
         fixed: whether that number cannot be changed.
         network: the kind of fusion network that it needs, as the weight catalogue's ``mode`` names it; or None.
         stacked: whether its sink keeps all candidates of a tile, for planning memory.
+        latents: how they are drawn where the user says nothing: ``"independent"`` or ``"antithetic"`` (see
+            :class:`srspace.config.SamplingConfig`).
         parameters: numbers that it can be adjusted by.
     """
 
@@ -103,12 +127,18 @@ class Mode:
     fixed: bool = False
     network: str | None = None
     stacked: bool = False
+    latents: Literal["independent", "antithetic"] = "independent"
     parameters: tuple[Parameter, ...] = ()
 
     @property
     def draws(self) -> bool:
         """Whether it draws candidates at all."""
         return self.samples > 0 or not self.fixed
+
+    @property
+    def single(self) -> bool:
+        """Whether each result is made of one candidate, so that a measure of it is an average over several results."""
+        return self.fixed and self.samples == 1
 
     def count(self, wanted: int | None) -> int:
         """How many candidates it draws when the user wants so many (None: says nothing)."""
@@ -123,7 +153,9 @@ class Mode:
         known = {p.name: p for p in self.parameters}
         for name, value in given.items():
             if name not in known:
-                raise UsageError(f"the mode {self.name} has no {name}.")
+                others = [mode.name for mode in every().values() if name in (p.name for p in mode.parameters)]
+                hint = f"; it belongs to {', '.join(others)}" if others else ""
+                raise UsageError(f"the mode {self.name} has no {name}{hint}.")
             if not known[name].low <= value <= known[name].high:
                 low, high = known[name].low, known[name].high
                 raise UsageError(f"the {name} must lie between {low:g} and {high:g}, not {value:g}.")
@@ -141,7 +173,7 @@ class Mode:
             UsageError: a parameter is unknown or out of range.
         """
         make, settings = _load(self.maker), self.settings(parameters)
-        return lambda inputs: make(count, inputs, network, **settings)
+        return SinkMaker(count, lambda inputs: make(count, inputs, network, **settings), self.stacked)
 
 
 _BUILT_IN = (
@@ -171,6 +203,14 @@ _BUILT_IN = (
         stacked=True,
     ),
     Mode(
+        "dial",
+        "a network with a dial merges the candidates: any balance of fidelity and natural looks",
+        "srspace.collapse.dial:make",
+        samples=2,
+        network="dial",
+        parameters=(Parameter("balance", 0.8, 0.0, 1.0, "0: highest fidelity, 1: most natural looks."),),
+    ),
+    Mode(
         "sample",
         "one candidate, sharp and with random artifacts: looking at the SR space itself",
         "srspace.collapse.mean:make",
@@ -185,8 +225,12 @@ _BUILT_IN = (
         fixed=True,
     ),
 )
+MODES = tuple(mode.name for mode in _BUILT_IN)
+"""Names of the built-in modes."""
 DEFAULT = "mean"
 """The mode used where the user names none."""
+TABLE_1 = "bicubic,rrdb,sample@0.1,sample@0.5,sample@0.9,mean:5,mean:25,median:5,median:25,fusion-l1:10,fusion-lpips:10"
+"""The rows of the paper's Table 1, in the words of a benchmark: modes with ``:N`` candidates at ``@TAU``."""
 
 _registered: dict[str, Mode] = {}
 
@@ -212,19 +256,22 @@ def find(mode: str | Mode) -> Mode:
         return mode
     known = every()
     if mode not in known:
-        near = difflib.get_close_matches(mode, known, 1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UsageError(f"the mode must be one of {', '.join(known)}, not {mode!r}{hint}.")
+        raise UsageError(f"the mode must be one of {', '.join(known)}, not {mode!r}{did_you_mean(mode, known)}.")
     return known[mode]
 
 
 @cache
 def _installed() -> tuple[Mode, ...]:
-    return tuple(_modes(entry.load() for entry in entry_points(group=ENTRY_POINTS)))
+    return tuple(_modes(entry_points(group=ENTRY_POINTS)))
 
 
-def _modes(loaded: Iterator[Any]) -> Iterator[Mode]:
-    for found in loaded:
+def _modes(entries: Iterable[EntryPoint]) -> Iterator[Mode]:
+    for entry in entries:
+        try:
+            found = entry.load()
+        except Exception as error:  # another package's mistake must not take the built-in modes along
+            _log.warning("the modes of %s cannot be loaded (%s: %s).", entry.value, type(error).__name__, error)
+            continue
         yield from (found,) if isinstance(found, Mode) else found
 
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from srspace import collapse, modes
+from srspace import modes
 from srspace.checkpoints import load_flow, load_fusion
+from srspace.collapse import Spool
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
 from srspace.devices import pick_device, pick_precision
-from srspace.errors import DeviceMemoryError, WeightsError
+from srspace.errors import WeightsError
 from srspace.hub import choose_fusion, resolve_weights
 from srspace.images import Picture, fill_transparent
-from srspace.models import Fusion, PreparedSRFlow, SRFlow, prepared
+from srspace.models import DialFusion, Fusion, PreparedSRFlow, SRFlow, prepared
+from srspace.modes import Mode
 from srspace.resize import imresize
-from srspace.sampling import Redraw, Sampler, Sink
+from srspace.sampling import Redraw, Sampler
 
 __all__ = ["Redraw", "UpscaleResult", "Upscaler"]
 
@@ -33,25 +34,31 @@ class UpscaleResult:
 
     Attributes:
         picture: the result.
-        mode: the mode used.
-        sampling: the sampling settings used.
+        mode: name of the mode used.
+        samples: candidates drawn; 0 where the mode draws none.
+        sampling: the sampling settings used, with what the mode chose where they left a choice.
         redraws: candidates that were replaced because the flow's inverse had exploded.
         seconds: wall-clock time.
+        parameters: the mode's parameters, by name.
     """
 
     picture: Picture
     mode: str
+    samples: int
     sampling: SamplingConfig
     redraws: tuple[Redraw, ...]
     seconds: float
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
 
 class Upscaler:
     """Upscales pictures with one flow and its fusion networks.
 
+    Several threads may use it at the same time, each for a picture of its own.
+
     Args:
-        model: the flow, in float32.
-        fusion: fusion networks by mode.
+        model: the flow, in float32; it is left as it is.
+        fusion: fusion networks by what the catalogue calls them (see :attr:`srspace.modes.Mode.network`).
         device: see :func:`srspace.devices.pick_device`.
         precision: see :func:`srspace.devices.pick_precision`.
     """
@@ -59,7 +66,7 @@ class Upscaler:
     def __init__(
         self,
         model: SRFlow,
-        fusion: Mapping[str, Fusion] | None = None,
+        fusion: Mapping[str, Fusion | DialFusion] | None = None,
         *,
         device: str = "auto",
         precision: str = "auto",
@@ -67,16 +74,15 @@ class Upscaler:
         self.device = pick_device(device)
         dtype = pick_precision(precision, self.device)
         self.precision = _PRECISION_NAMES[dtype]
-        self.model = model.eval().to(self.device)
-        self.prepared = PreparedSRFlow(self.model, dtype)
-        self.fusion = {mode: prepared(network, self.device, dtype) for mode, network in (fusion or {}).items()}
+        self.prepared = PreparedSRFlow(model, dtype, self.device)
+        self.fusion = {kind: prepared(network, self.device, dtype) for kind, network in (fusion or {}).items()}
 
     @classmethod
     def load(
         cls,
         weights: str = DEFAULT_WEIGHTS,
         *,
-        modes: Iterable[str] = ("mean",),
+        modes: Iterable[str | Mode] = (modes.DEFAULT,),
         fusion: str | None = None,
         device: str = "auto",
         precision: str = "auto",
@@ -95,58 +101,57 @@ class Upscaler:
             WeightsError: weights are missing, cannot be fetched or fail their checksum.
             CheckpointError: weights are damaged or of the wrong kind.
         """
-        wanted = tuple(modes)
-        for mode in wanted:
-            _check_mode(mode)
+        kinds = dict.fromkeys(_find(mode).network for mode in modes)
         pick_precision(precision, pick_device(device))
         model = load_flow(resolve_weights(weights))
-        chosen = {m: choose_fusion(weights, m, fusion) for m in wanted if m.startswith("fusion")}
-        networks = {m: load_fusion(resolve_weights(name)) for m, name in chosen.items()}
+        chosen = {kind: choose_fusion(weights, kind, fusion) for kind in kinds if kind is not None}
+        networks = {kind: load_fusion(resolve_weights(name)) for kind, name in chosen.items()}
         return cls(model, networks, device=device, precision=precision)
 
     @property
     def scale(self) -> int:
-        return self.model.scale
+        return self.prepared.scale
 
-    def check(self, mode: str, sampling: SamplingConfig) -> None:
+    def check(self, mode: str | Mode, sampling: SamplingConfig | None = None, **parameters: float) -> None:
         """Raise what :meth:`upscale` would raise about its settings, before any work.
 
         Raises:
-            UsageError: the mode is unknown or does not go with the number of samples.
+            UsageError: the mode is unknown, or does not go with the number of samples or the parameters.
             WeightsError: the mode needs a fusion network that was not loaded.
         """
-        _check_mode(mode)
-        if mode.startswith("fusion"):
-            if mode not in self.fusion:
-                raise WeightsError(f"no fusion network for the mode {mode} was loaded with these weights.")
-            collapse.check_fusion_count(sampling.samples, self.fusion[mode].config.samples)
+        mode = _find(mode)
+        self._check(mode, mode.count(_resolved(mode, sampling).samples), parameters)
 
     def upscale(
         self,
         picture: Picture,
         *,
-        mode: str = "mean",
+        mode: str | Mode = modes.DEFAULT,
         sampling: SamplingConfig | None = None,
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Picture], None] | None = None,
+        **parameters: float,
     ) -> UpscaleResult:
         """Upscale one picture, with its alpha, grey and colour profile kept.
 
         Args:
             picture: the input.
-            mode: one of :func:`srspace.modes.every`.
-            sampling: how candidates are drawn; the mode ``sample`` draws one, ``rrdb`` none.
+            mode: a mode, or the name of one of :func:`srspace.modes.every`.
+            sampling: how candidates are drawn.
             progress: called with the share done.
-            on_candidate: called with every candidate's index and picture.
+            on_candidate: called with every candidate's index and picture, in order, once all are final. Candidates
+                are then gathered as whole pictures, in memory or in a temporary file; otherwise they never leave the
+                device.
+            **parameters: the mode's (see :attr:`srspace.modes.Mode.parameters`).
 
         Raises:
             UsageError: the settings do not go together.
+            WeightsError: the mode needs a fusion network that was not loaded.
+            ResourceError: the memory, or the limit on it, is too small.
         """
-        sampling = sampling or SamplingConfig()
-        if mode == "sample":
-            sampling = replace(sampling, samples=1)
-        self.check(mode, sampling)
         start = time.perf_counter()
+        mode = _find(mode)
+        sampling = _resolved(mode, sampling)
         alpha = picture.alpha
         rgb = picture.rgb if alpha is None else fill_transparent(picture.rgb, alpha)
         lr = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))
@@ -155,23 +160,24 @@ class Upscaler:
         def finished(image: Tensor) -> Picture:
             return _picture(image, sr_alpha, picture)
 
-        try:
-            image, redraws = self.collapse(
-                lr, mode=mode, sampling=sampling, progress=progress,
-                on_candidate=None if on_candidate is None else lambda i, x: on_candidate(i, finished(x)),
-            )  # fmt: skip
-        except torch.cuda.OutOfMemoryError as error:
-            raise DeviceMemoryError(str(self.device)) from error
-        return UpscaleResult(finished(image), mode, sampling, redraws, time.perf_counter() - start)
+        image, redraws = self.collapse(
+            lr, mode=mode, sampling=sampling, progress=progress,
+            on_candidate=None if on_candidate is None else lambda i, x: on_candidate(i, finished(x)), **parameters,
+        )  # fmt: skip
+        return UpscaleResult(
+            picture=finished(image), mode=mode.name, samples=mode.count(sampling.samples), sampling=sampling,
+            redraws=redraws, seconds=time.perf_counter() - start, parameters=mode.settings(parameters),
+        )  # fmt: skip
 
     def collapse(
         self,
         lr: Tensor,
         *,
-        mode: str = "mean",
+        mode: str | Mode = modes.DEFAULT,
         sampling: SamplingConfig | None = None,
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Tensor], None] | None = None,
+        **parameters: float,
     ) -> tuple[Tensor, tuple[Redraw, ...]]:
         """:meth:`upscale` between tensors.
 
@@ -180,48 +186,53 @@ class Upscaler:
             mode: as of :meth:`upscale`.
             sampling: as of :meth:`upscale`.
             progress: as of :meth:`upscale`.
-            on_candidate: called with every candidate's index and image, in order. Candidates are then gathered as
-                whole pictures; without it they never leave the device.
+            on_candidate: as of :meth:`upscale`; called with every candidate's index and image ``(3, H, W)``.
+            **parameters: as of :meth:`upscale`.
 
         Returns:
             ``(3, scale * h, scale * w)`` float32 in [0, 1] on the CPU, and the candidates that were replaced.
 
         Raises:
             UsageError: the settings do not go together.
-            ResourceError: the memory limit is too small.
+            WeightsError: the mode needs a fusion network that was not loaded.
+            ResourceError: the memory, or the limit on it, is too small.
         """
-        sampling = sampling or SamplingConfig()
-        self.check(mode, sampling)
-        stacked = mode == "median" or mode.startswith("fusion")
-        sampler = Sampler(self.prepared, lr, sampling, progress=progress, stacked=stacked)
-        if mode == "rrdb":
-            return sampler.regression(), ()
+        mode = _find(mode)
+        sampling = _resolved(mode, sampling)
+        count = mode.count(sampling.samples)
+        self._check(mode, count, parameters)
+        maker = mode.sink(count, self._network(mode), **parameters)
+        sampler = Sampler(self.prepared, lr, sampling, progress=progress)
         if on_candidate is None:
-            return sampler.collapse(self._sink(mode)), tuple(sampler.redraws)
-
-        def candidates() -> Iterator[Tensor]:
-            for candidate in sampler:
-                on_candidate(candidate.index, candidate.image)
-                yield candidate.image
-
-        if mode == "median":
-            image = collapse.median(candidates(), sampling.samples)
-        elif mode.startswith("fusion"):
-            image = collapse.fuse(self.fusion[mode], candidates(), sampling.samples)
-        else:
-            image = collapse.mean(candidates())
+            return sampler.collapse(maker), tuple(sampler.redraws)
+        height, width = (side * self.scale for side in lr.shape[1:])
+        limit = sampling.max_memory if self.device.type == "cpu" else None
+        with Spool(count, height, width, limit=limit) as spool:
+            image, _ = sampler.collapse_all([maker, spool.maker])
+            for index, candidate in enumerate(spool):
+                on_candidate(index, candidate)
         return image, tuple(sampler.redraws)
 
-    def _sink(self, mode: str) -> Callable[[int], Sink]:
-        if mode == "median":
-            return lambda count: collapse.StackSink(count, collapse.median_of)
-        if mode.startswith("fusion"):
-            return lambda count: collapse.StackSink(count, partial(collapse.fuse_stack, self.fusion[mode]))
-        return collapse.MeanSink
+    def _check(self, mode: Mode, count: int, parameters: Mapping[str, float]) -> None:
+        mode.settings(parameters)
+        if mode.network is None:
+            return
+        if mode.network not in self.fusion:
+            raise WeightsError(f"no fusion network for the mode {mode.name} was loaded with these weights.")
+        self.fusion[mode.network].check(count)
+
+    def _network(self, mode: Mode) -> Fusion | DialFusion | None:
+        return None if mode.network is None else self.fusion[mode.network]
 
 
-def _check_mode(mode: str) -> None:
-    modes.find(mode)
+# The keyword ``modes`` of Upscaler.load hides the module there.
+_find = modes.find
+
+
+def _resolved(mode: Mode, sampling: SamplingConfig | None) -> SamplingConfig:
+    """Settings with nothing left to the mode; one that draws no candidates has no number of them."""
+    sampling = sampling or SamplingConfig()
+    return replace(sampling, samples=mode.count(sampling.samples) or None, latents=sampling.latents or mode.latents)
 
 
 def _picture(image: Tensor, alpha: np.ndarray | None, source: Picture) -> Picture:

@@ -45,9 +45,10 @@ def test_parity_with_the_published_network(shared: Path, tmp_path: Path):
     sr = model.decode(reference["lr"], [reference["sample_eps_0"], reference["sample_eps_1"]])
     assert torch.allclose(sr, reference["sr"], atol=1e-4)
     prepared = PreparedSRFlow(model)
-    sr = prepared.decode([reference["sample_eps_0"], reference["sample_eps_1"]], prepared.conditions(reference["lr"]))
+    features = prepared.features(reference["lr"])
+    sr = prepared.decode([reference["sample_eps_0"], reference["sample_eps_1"]], prepared.conditions(features))
     assert torch.allclose(sr, reference["sr"], atol=1e-4)
-    assert torch.allclose(prepared.regression(reference["lr"]), reference["rrdb_out"], atol=1e-4)
+    assert torch.allclose(prepared.regression(features), reference["rrdb_out"], atol=1e-4)
     assert torch.allclose(model.encoder(reference["lr"]), reference["rrdb_out"], atol=1e-4)
     assert torch.allclose(model.decode(reference["lr"], latents), reference["hr"], atol=1e-4)
 

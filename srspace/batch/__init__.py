@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from srspace import modes
 from srspace.batch.engine import Progress, run
@@ -68,10 +67,9 @@ def upscale_files(
     plan = Plan(found, settings, scale)
     from srspace.upscaler import Upscaler  # loads torch: a mistake above is told without it
 
-    mode: Any = settings.mode
     upscaler = Upscaler.load(
-        settings.weights, modes=[mode], fusion=fusion, device=settings.device, precision=settings.precision
+        settings.weights, modes=[settings.mode], fusion=fusion, device=settings.device, precision=settings.precision
     )
-    upscaler.check(mode, settings.sampling, **settings.parameters)
+    upscaler.check(settings.mode, settings.sampling, **settings.parameters)
     made = Made.by(settings, fusion=fusion, scale=scale, device=str(upscaler.device), precision=upscaler.precision)
     return run(plan, settings, upscaler, made, progress)

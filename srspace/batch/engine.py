@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from srspace.batch.candidates import candidate_writer, check_candidates
 from srspace.batch.outcome import Done, Failed, Made, Outcome
@@ -167,10 +167,15 @@ class Computer:
         return Computed(decoded.job, file, size, seconds, tuple(redraws), decoded.mark, len(animation))
 
     def _upscaled(self, decoded: Decoded, picture: Picture, progress: Callable[[float], None] | None) -> UpscaleResult:
-        stem, settings = decoded.job.candidates, self._settings
-        how: dict[str, Any] = {"mode": settings.mode, "sampling": settings.sampling, **settings.parameters}
-        keep = None if stem is None else candidate_writer(stem, decoded.mark)
-        return self._upscaler.upscale(picture, progress=progress, on_candidate=keep, **how)
+        stem = decoded.job.candidates
+        return self._upscaler.upscale(
+            picture,
+            mode=self._settings.mode,
+            sampling=self._settings.sampling,
+            progress=progress,
+            on_candidate=None if stem is None else candidate_writer(stem, decoded.mark),
+            **self._settings.parameters,
+        )
 
 
 class Writer:

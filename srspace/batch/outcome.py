@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from srspace.upscaler import Redraw
 
 
+_USUAL = "independent"
+
+
 @dataclass(frozen=True)
 class Made:
     """With what a result is made; None stands for what is not known or does not apply.
@@ -30,6 +33,8 @@ class Made:
         scale: the upscaling factor.
         device: where it was computed; not known of a result that was found.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
+        latents: ``"independent"`` or ``"antithetic"`` (see :class:`srspace.config.SamplingConfig`); None in a mode
+            that draws no candidates.
         parameters: all numbers that the mode was adjusted by.
     """
 
@@ -42,6 +47,7 @@ class Made:
     scale: int | None = None
     device: str | None = None
     precision: str | None = None
+    latents: str | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -58,18 +64,23 @@ class Made:
             scale=scale,
             device=device,
             precision=precision,
+            latents=(sampling.latents or mode.latents) if mode.draws else None,
             parameters=mode.settings(settings.parameters),
         )
 
     @classmethod
     def told_by(cls, mark: Provenance | None) -> Made:
         """What a result's mark tells; nothing of a file without one."""
-        told = {} if mark is None else mark.settings
+        told = {} if mark is None else {"latents": _USUAL if mark.settings.get("n") else None} | mark.settings
         return cls(**{f.name: told[f.name] for f in fields(cls) if f.name in told and f.name != "device"})
 
     def for_mark(self) -> dict[str, Any]:
         """What a mark tells: folders by their names alone, so that it gives no path away."""
-        told = {k: v for k, v in asdict(self).items() if k != "device" and (k != "parameters" or v)}
+        told = {k: v for k, v in asdict(self).items() if k != "device"}
+        if told["latents"] in (None, _USUAL):  # so that marks of earlier versions stay equal
+            del told["latents"]
+        if not told["parameters"]:  # likewise
+            del told["parameters"]
         for key in ("weights", "fusion"):
             if told[key] is not None and Path(told[key]).is_dir():
                 told[key] = Path(told[key]).name
@@ -97,7 +108,7 @@ class Outcome:
         made = asdict(self.made)
         return (
             {"input": self.input, "output": self.output, "status": self.status, "error": None}
-            | {key: made.pop(key) for key in tuple(made) if key != "parameters"}
+            | {key: made.pop(key) for key in tuple(made) if key not in ("latents", "parameters")}
             | {"width": None, "height": None, "frames": None, "seconds": None, "redraws": [], "warnings": []}
             | made
         )

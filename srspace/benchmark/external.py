@@ -12,7 +12,7 @@ from torch import Tensor
 from srspace.devices import available_memory
 from srspace.errors import CheckpointError, MissingExtraError, UsageError
 from srspace.metrics._torchvision import ensure_torchvision
-from srspace.tiles import MARGIN, plan_tiles
+from srspace.sampling import MARGIN, plan_tiles
 
 _BYTES_PER_PIXEL = 40_000
 _LARGEST_TILE = 448

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from srspace.errors import UsageError
-
-DIVERSITY_NET = "alex"
-"""LPIPS backbone of the diversity score: that of the NTIRE 2021 challenge, whatever the LPIPS column uses."""
+from srspace.metrics import DIVERSITY_NET
+from srspace.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -15,6 +14,7 @@ class Protocol:
     """Rules for the columns of a table.
 
     Attributes:
+        name: what users type.
         y_only: PSNR and SSIM are taken on BT.601 luma instead of RGB.
         cut_border: PSNR and SSIM leave out a border as wide as the scale.
     """
@@ -50,5 +50,6 @@ def find_protocol(name: str) -> Protocol:
         UsageError: there is none.
     """
     if name not in PROTOCOLS:
-        raise UsageError(f"the protocol must be one of {', '.join(PROTOCOLS)}, not {name!r}.")
+        hint = did_you_mean(name, PROTOCOLS)
+        raise UsageError(f"the protocol must be one of {', '.join(PROTOCOLS)}, not {name!r}{hint}.")
     return PROTOCOLS[name]

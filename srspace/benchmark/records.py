@@ -12,10 +12,12 @@ from typing import Any
 
 from srspace.errors import DataError, OutputError
 
+_PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
-def score_key(metric: str, lpips_net: str) -> str:
-    """Under which name records file a metric: LPIPS by its backbone."""
-    return f"lpips-{lpips_net}" if metric == "lpips" else metric
+
+def precision_word(name: str) -> str:
+    """The word for a precision, also where older files or torch spell it out: ``bf16`` for ``bfloat16``."""
+    return _PRECISIONS.get(name, name)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Record:
         values: scores by metric; LPIPS is filed under its backbone (``lpips-alex``). A ``sample`` row has the mean
             over its candidates.
         candidates: scores of every candidate of a ``sample`` row, by metric, in the candidates' order.
-        settings: what the key was made of: images' and weights' checksums, protocol, seed, tau, n, versions.
+        settings: what the key was made of: images' and weights' checksums, protocol, seed, tau, n, versions; and the
+            weights' name and torch's version.
         redraws: candidates whose inverse had exploded.
     """
 
@@ -61,7 +64,10 @@ class Record:
             candidates = {k: [float(x) for x in v] for k, v in record.candidates.items()}
         except (TypeError, AttributeError) as error:
             raise ValueError(f"not a benchmark record: {error}") from error
-        return cls(**{**asdict(record), "values": scores, "candidates": candidates})
+        settings = dict(record.settings)
+        if "precision" in settings:
+            settings["precision"] = precision_word(settings["precision"])
+        return cls(**{**asdict(record), "values": scores, "candidates": candidates, "settings": settings})
 
     def merged(self, other: Record) -> Record:
         """This record with the scores of a later one of the same key on top."""

@@ -13,8 +13,9 @@ from typing import Any
 import psutil
 
 from srspace import __version__
-from srspace.benchmark.records import Record, score_key
+from srspace.benchmark.records import Record, precision_word
 from srspace.errors import DataError
+from srspace.metrics import describe
 
 SCHEMA = "srspace-bench/1"
 
@@ -29,7 +30,7 @@ class Results:
         protocol: name of the rules.
         rules: the same in words.
         device: kind of device that our networks ran on.
-        precision: type of their subnets' arithmetic.
+        precision: type of their subnets' arithmetic: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         made_lr: whether LR images were made from HR ones.
         records: one per row and image.
         missing: metrics left out, and why.
@@ -55,7 +56,7 @@ class Results:
 
     def key_of(self, metric: str) -> str:
         """Under which name records file the metric."""
-        return score_key(metric, self.lpips_net)
+        return describe(metric).key(self.lpips_net)
 
     @cached_property
     def _by_row(self) -> dict[str, list[Record]]:
@@ -74,11 +75,11 @@ class Results:
         return {r.image: r.values[key] for r in self.of_row(row) if not math.isnan(r.values.get(key, math.nan))}
 
     def mean(self, row: str, metric: str) -> float | None:
-        """Mean over the images (of memory, the peak), or None without any score."""
+        """Mean over the images (of memory, the largest), or None without any score."""
         scores = list(self.scores(row, metric).values())
         if not scores:
             return None
-        return max(scores) if metric == "memory" else sum(scores) / len(scores)
+        return max(scores) if describe(metric).largest else sum(scores) / len(scores)
 
     def to_json(self) -> dict[str, Any]:
         """Everything, with the means spelled out."""
@@ -126,7 +127,7 @@ def read_results(path: Path) -> Results:
     except ValueError as error:
         raise DataError(f"{path} is not JSON.") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise DataError(f"{path} is not the result of 'srspace bench DATASET --json {path.name}'.")
+        raise DataError(f"{path} does not hold the results of a benchmark.")
     try:
         return Results(
             dataset=content["dataset"],
@@ -140,7 +141,7 @@ def read_results(path: Path) -> Results:
             seed=content["seed"],
             weights=content["weights"],
             device=content["device"],
-            precision=content["precision"],
+            precision=precision_word(content["precision"]),
             made_lr=content["lr"] != "from files",
             records=[Record.from_json(record) for record in content["records"]],
             missing=content["missing"],

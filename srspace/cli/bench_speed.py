@@ -4,59 +4,68 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from srspace import modes
+from srspace.cli import completion, options
+from srspace.cli.bench_run import MEASURED
 from srspace.cli.failures import EXIT_OK
+from srspace.cli.options import ADVANCED, IO, SAMPLING, flag, option, takes
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig, parse_memory
 from srspace.errors import UsageError
 
 if TYPE_CHECKING:
-    from srspace.models import SRFlow
-    from srspace.speed import SpeedReport
+    from srspace.benchmark.speed import SpeedReport
+    from srspace.upscaler import Upscaler
 
 PUBLISHED = "published"
 
 
-def speed(
-    model: Annotated[
-        str, typer.Option("--model", "-w", help=f"As --weights, or '{PUBLISHED}': random weights of those sizes.")
-    ] = DEFAULT_WEIGHTS,
-    size: Annotated[str, typer.Option("--size", help="Height x width of the input.")] = "128x128",
-    samples: Annotated[int, typer.Option("--samples", "-n", help="N, candidates merged by their mean.")] = 25,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
-    tile: Annotated[int | None, typer.Option(help="Tile side in input pixels; 0 never tiles [from memory].")] = None,
-    max_memory: Annotated[str | None, typer.Option("--max-memory", help="Memory on the device, e.g. 4G.")] = None,
-    against: Annotated[
-        str | None, typer.Option("--against", help="naive: also time the path that shares nothing.")
-    ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Runs of which the median is taken.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> int:
-    """Time N candidates of one picture, with encoder, checks and mean, beside what the device can do."""
+@dataclass(frozen=True)
+class Options:
+    """What ``srspace bench speed`` is told."""
+
+    size: Annotated[
+        str, option("--size", panel=MEASURED, metavar="HxW", help="Height and width of the input, in pixels.")
+    ] = "128x128"
+    repeats: Annotated[
+        int, option("--repeats", panel=MEASURED, metavar="N", help="Runs, of which the median counts.", min=1)
+    ] = 5
+    as_json: Annotated[bool, flag("--json", panel=IO, help="Print one JSON object.")] = False
+    mode: options.Mode = modes.DEFAULT
+    samples: Annotated[int, option("--samples", "-n", panel=SAMPLING, metavar="N", help="Candidates per picture.")] = 25
+    device: options.Device = "auto"
+    precision: options.Precision = "auto"
+    tile: options.Tile = None
+    max_memory: options.MaxMemory = None
+    weights: Annotated[
+        str,
+        option(
+            "--weights", "-w", panel=ADVANCED, metavar="NAME", autocompletion=completion.weights("flow"),
+            help="Weights of the flow: a name of 'srspace weights list', a folder, hf://owner/repo[@revision], or "
+            f"'{PUBLISHED}': random ones of the published network's sizes.",
+        ),
+    ] = DEFAULT_WEIGHTS  # fmt: skip
+
+
+@takes(Options)
+def speed(options: Options) -> int:
+    """Time one picture, without reading and writing it, and compare with what the device can do."""
     from srspace.cli.output import console
-    from srspace.devices import pick_device, pick_precision
 
-    if against not in (None, "naive"):
-        raise UsageError(f"--against takes naive, not {against!r}.")
-    height, width = parse_size(size)
-    where = pick_device(device)
-    dtype = pick_precision(precision, where)
-    sampling = SamplingConfig(
-        samples=samples, tile=tile, max_memory=None if max_memory is None else parse_memory(max_memory)
-    )
-    network = _load(model).to(where)
-    from srspace.speed import measure
+    height, width = parse_size(options.size)
+    limit = None if options.max_memory is None else parse_memory(options.max_memory)
+    sampling = SamplingConfig(samples=options.samples, tile=options.tile, max_memory=limit)
+    modes.find(options.mode)
+    from srspace.benchmark.speed import SpeedSettings, measure
 
+    settings = SpeedSettings(height, width, options.mode, options.samples, sampling, options.repeats)
+    upscaler = _load(options)
     screen = console()
     with screen.status("") as status:
-        report = measure(
-            network, name=model, size=(height, width), samples=samples, dtype=dtype, naive=against == "naive",
-            sampling=sampling, repeats=repeats, report=status.update,
-        )  # fmt: skip
-    print(json.dumps(report.to_dict()) if as_json else table(report))
+        report = measure(upscaler, settings, name=options.weights, report=status.update)
+    print(json.dumps(report.to_dict()) if options.as_json else table(report))
     return EXIT_OK
 
 
@@ -79,10 +88,11 @@ def table(report: SpeedReport) -> str:
     rates = f"{report.candidates_per_second:.1f} candidates/s, {report.megapixels_per_second:.2f} output megapixels/s"
     parts = (
         f"encoder {_tera(operations.encoder)}, shared {_tera(operations.shared)}, "
-        f"{count} x {_tera(operations.candidate)}; unshared {_tera(count * operations.naive)}"
+        f"{count} x {_tera(operations.candidate)}; sharing nothing {_tera(count * operations.naive)}"
     )
     rows = [
         ("model", f"{report.model}, {report.precision}"),
+        ("mode", report.mode),
         ("device", f"{report.device}, torch {report.torch}"),
         ("picture", f"{report.width}x{report.height} out, {count} candidates, {report.chunk} at a time"),
         ("tiles", str(report.tiles)),
@@ -95,9 +105,6 @@ def table(report: SpeedReport) -> str:
     ]
     if report.redraws:
         rows.append(("redraws", str(report.redraws)))
-    if report.naive is not None:
-        timed = f"{report.speedup:.1f} times as long; {report.naive_timed} candidates timed"
-        rows.append(("unshared path", f"{report.naive:.3f} s ({timed})"))
     return "\n".join(f"{name:<14} {text}" for name, text in rows)
 
 
@@ -105,12 +112,13 @@ def _tera(count: float) -> str:
     return f"{count / 1e12:.3g}"
 
 
-def _load(name: str) -> SRFlow:
-    if name == PUBLISHED:
-        from srspace import speed as library
+def _load(options: Options) -> Upscaler:
+    from srspace.upscaler import Upscaler
 
-        return library.random_model(*library.PUBLISHED)
-    from srspace.checkpoints import load_flow
-    from srspace.hub import resolve_weights
+    device, precision = options.device, options.precision
+    if options.weights != PUBLISHED:
+        return Upscaler.load(options.weights, modes=[options.mode], device=device, precision=precision)
+    from srspace.benchmark.synthetic import PUBLISHED as SIZES
+    from srspace.benchmark.synthetic import random_model
 
-    return load_flow(resolve_weights(name))
+    return Upscaler(random_model(*SIZES), device=device, precision=precision)

@@ -1,55 +1,30 @@
-"""The data sets known by name: catalogue, where they are on this machine, fetching them."""
+"""Data sets to measure on: opening one by name or folder, fetching it, preparing one from pictures."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import tomllib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from srspace.data.download import Archive, UnreachableError, fetch, unpack
+from srspace.data.catalog import (
+    DatasetEntry,
+    cache_home,
+    data_root,
+    find_entry,
+    load_catalog,
+    locate,
+    not_here,
+)
+from srspace.data.download import UnreachableError, fetch, unpack
+from srspace.data.folders import find_pictures
 from srspace.data.pairs import Pair, find_pairs, match
-from srspace.data.patches import find_pictures
 from srspace.errors import DataError
-
-CATALOG = Path(__file__).with_name("datasets.toml")
+from srspace.suggestions import did_you_mean
 
 Progress = Callable[[str, float], None]
-
-
-@dataclass(frozen=True)
-class DatasetEntry:
-    """A data set of the catalogue.
-
-    Attributes:
-        images: how many HR images it has.
-        folder: what its own folder is usually called.
-        hr: folder of HR images inside it.
-        lr: folders of LR images inside it, by scale.
-        parts: entries that it is made of, if it has no images of its own.
-    """
-
-    name: str
-    title: str
-    images: int
-    homepage: str
-    licence: str
-    reference: str
-    folder: str = ""
-    hr: str = ""
-    lr: dict[int, str] = field(default_factory=dict)
-    archives: tuple[Archive, ...] = ()
-    parts: tuple[str, ...] = ()
-
-    @property
-    def known_size(self) -> int:
-        """Bytes to download, as far as the catalogue knows them."""
-        return sum(archive.size or 0 for archive in self.archives)
 
 
 @dataclass(frozen=True)
@@ -70,52 +45,6 @@ class Dataset:
     def made_lr(self) -> bool:
         """Whether LR images are made from HR ones."""
         return any(pair.lr is None for pair in self.pairs)
-
-
-@cache
-def load_catalog() -> dict[str, DatasetEntry]:
-    """All entries by name.
-
-    Raises:
-        DataError: the catalogue is missing or damaged.
-    """
-    try:
-        table = tomllib.loads(CATALOG.read_text(encoding="utf-8"))
-        return {name: _entry(name, values) for name, values in table.items()}
-    except (OSError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
-        raise DataError(f"the catalogue of data sets {CATALOG} cannot be read: {error}.") from error
-
-
-def find_entry(name: str) -> DatasetEntry:
-    """The entry called ``name``, in whatever case.
-
-    Raises:
-        DataError: there is none.
-    """
-    catalog = load_catalog()
-    if name.lower() not in catalog:
-        raise DataError(f"no data set is called {name!r}; the catalogue has {', '.join(catalog)}.")
-    return catalog[name.lower()]
-
-
-def data_root() -> Path:
-    """Where data sets are kept: ``SRSPACE_DATA``, or a folder in the user's cache."""
-    named = os.environ.get("SRSPACE_DATA")
-    return Path(named) if named else cache_home() / "data"
-
-
-def cache_home() -> Path:
-    """This user's cache folder for srspace."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srspace"
-
-
-def locate(entry: DatasetEntry, root: Path) -> Path | None:
-    """The folder that holds the entry's HR folder: ``root``, ``root/<folder>`` or ``root/<name>``."""
-    for base in (root, root / entry.folder, root / entry.name):
-        hr = base / entry.hr
-        if hr.is_dir() and any(hr.iterdir()):
-            return base
-    return None
 
 
 def open_dataset(
@@ -145,29 +74,24 @@ def open_dataset(
         pairs = find_pairs(path, scale=scale, lr_folder=lr_folder)
         return _unique(Dataset(path.resolve().name, scale, tuple(pairs)))
     if spec.lower() not in load_catalog():
-        raise DataError(f"{spec} is neither a folder nor a data set of the catalogue ({', '.join(load_catalog())}).")
+        known = load_catalog()
+        hint = did_you_mean(spec, known)
+        raise DataError(
+            f"{spec} is neither a folder nor a data set of the catalogue{hint}; there are {', '.join(known)}."
+        )
     if lr_folder is not None:
         raise DataError("a folder of LR images goes with a folder of HR images, not with a data set of the catalogue.")
     entry = find_entry(spec)
     root = root or data_root()
     pairs = []
-    for part in _parts(entry):
+    for part in entry.own():
         base = locate(part, root)
         if base is None:
             if not download:
-                raise DataError(where_to_put(part, root))
+                raise not_here(part, root)
             base = pull(part.name, root=root, scale=scale, progress=progress)
         pairs += _entry_pairs(part, base, scale)
     return _unique(Dataset(entry.name, scale, tuple(pairs)))
-
-
-def where_to_put(entry: DatasetEntry, root: Path, reason: str = "") -> str:
-    """One sentence for a set that is not there: what to put where, or the command that fetches it."""
-    folders = " and ".join([entry.hr, *entry.lr.values()])
-    return (
-        f"{entry.name} is not here{f' and {reason}' if reason else ''}: put the unpacked {folders} from "
-        f"{entry.homepage} into {root / entry.folder}, or run 'srspace data pull {entry.name}' with a network."
-    )
 
 
 def pull(
@@ -196,7 +120,7 @@ def pull(
     root = root or data_root()
     entry = find_entry(name)
     folder = root
-    for part in _parts(entry):
+    for part in entry.own():
         folder = _pull_entry(part, root, scale, keep_archives, progress or (lambda text, share: None))
     return root if entry.parts else folder
 
@@ -251,7 +175,7 @@ def _pull_entry(entry: DatasetEntry, root: Path, scale: int, keep: bool, progres
         try:
             path = fetch(archive, root / ".archives", partial(progress, archive.name))
         except UnreachableError as error:
-            raise DataError(where_to_put(entry, root, str(error))) from error
+            raise not_here(entry, root, str(error)) from error
         progress(f"unpacking {archive.name}", 0.0)
         unpack(path, base, partial(progress, f"unpacking {archive.name}"))
         if not _filled(base / wanted):
@@ -277,10 +201,6 @@ def _filled(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
-def _parts(entry: DatasetEntry) -> list[DatasetEntry]:
-    return [find_entry(name) for name in entry.parts] or [entry]
-
-
 def _unique(dataset: Dataset) -> Dataset:
     _check_names([pair.name for pair in dataset.pairs])
     return replace(dataset, pairs=tuple(sorted(dataset.pairs, key=lambda pair: pair.name)))
@@ -290,13 +210,6 @@ def _check_names(names: list[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"two images are called {twice[0]}; names must differ by more than their suffix.")
-
-
-def _entry(name: str, values: dict[str, Any]) -> DatasetEntry:
-    values = dict(values)
-    archives = tuple(Archive(**archive) for archive in values.pop("archives", []))
-    lr = {int(scale): folder for scale, folder in values.pop("lr", {}).items()}
-    return DatasetEntry(name=name, archives=archives, lr=lr, parts=tuple(values.pop("parts", ())), **values)
 
 
 __all__ = [
@@ -310,8 +223,8 @@ __all__ = [
     "load_catalog",
     "locate",
     "match",
+    "not_here",
     "open_dataset",
     "prepare",
     "pull",
-    "where_to_put",
 ]

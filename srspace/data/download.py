@@ -141,7 +141,7 @@ def _transfer(archive: Archive, part: Path, progress: Callable[[float], None]) -
     host = archive.address.split("/")[2]
     if part.exists() and part.stat().st_size:
         raise DataError(
-            f"the download of {archive.name} broke off at {part.stat().st_size / 1e6:.1f} MB; the same command goes on "
+            f"the download of {archive.name} broke off at {part.stat().st_size / 1e6:.1f} MB; another try goes on "
             "from there."
         ) from last
     raise UnreachableError(f"{host} cannot be reached (offline?)") from last

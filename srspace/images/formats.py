@@ -9,6 +9,7 @@ from typing import Any
 from srspace.errors import MissingExtraError, UsageError
 from srspace.images.kinds import foreign_by_suffix
 from srspace.images.optional import EXTRA, is_installed
+from srspace.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,9 @@ def rules_of(format: str) -> Writing:
     """
     known = FORMATS.get(format)
     if known is None or known.writing is None:
-        raise UsageError(f"the format must be one of {', '.join(writable())}, not {format!r}.")
+        choices = writable()
+        hint = did_you_mean(format, choices)
+        raise UsageError(f"the format must be one of {', '.join(choices)}, not {format!r}{hint}.")
     if not known.available and known.package is not None:
         raise MissingExtraError(f"the format {format}", known.package[0], EXTRA)
     return known.writing

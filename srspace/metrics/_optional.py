@@ -1,4 +1,4 @@
-"""Metrics whose library or weights may be missing: one sentence that names the command which brings them."""
+"""Metrics whose library or weights may be missing: whatever their loading raises becomes one sentence."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 
-from srspace.errors import DataError
-
-
-class MetricUnavailableError(DataError):
-    """A metric cannot be computed here; the message says why and which command helps."""
+from srspace.errors import MetricUnavailableError, MetricWeightsError
 
 
 @contextmanager
 def loading(title: str, *, package: str, extra: str, weights: str) -> Iterator[None]:
-    """Turn what goes wrong while a metric is imported and its weights are fetched into :class:`MetricUnavailableError`.
+    """Turn what goes wrong while a metric is imported and its weights are fetched into one kind of error.
 
     Libraries print and warn while they load; that is held back.
 
@@ -24,7 +20,7 @@ def loading(title: str, *, package: str, extra: str, weights: str) -> Iterator[N
         title: the metric's name in messages.
         package: the library that it needs.
         extra: the extra of srspace that installs it.
-        weights: the command that fetches the weights while there is a network.
+        weights: the name of the weights, as :func:`srspace.metrics.fetch_weights` takes it.
 
     Raises:
         MetricUnavailableError: the library or the weights are missing.
@@ -38,10 +34,7 @@ def loading(title: str, *, package: str, extra: str, weights: str) -> Iterator[N
             f"{title} needs {package}, which is not installed: pip install 'srspace[{extra}]'."
         ) from error
     except Exception as error:  # downloaders raise anything from URLError to the errors of their own HTTP client
-        raise MetricUnavailableError(
-            f"{title} needs weights that are not here and could not be fetched ({_brief(error)}): "
-            f"run '{weights}' with a network."
-        ) from error
+        raise MetricWeightsError(title, weights, _brief(error)) from error
 
 
 def _brief(error: Exception) -> str:

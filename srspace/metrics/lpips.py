@@ -1,20 +1,24 @@
-"""LPIPS (Zhang et al., 2018), thin over the ``lpips`` package."""
+"""LPIPS, thin over the ``lpips`` package.
+
+Zhang, Isola, Efros, Shechtman, Wang, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
+CVPR 2018, arXiv 1801.03924.
+"""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
 from typing import Literal
-from urllib.error import URLError
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from srspace.metrics._optional import MetricUnavailableError
+from srspace.metrics._optional import loading
 from srspace.metrics._torchvision import ensure_torchvision
+from srspace.metrics.context import Context
+from srspace.metrics.metric import Score
+from srspace.metrics.registry import LPIPS_NETS
+from srspace.metrics.view import View
 
 
 class Lpips(nn.Module):
@@ -29,20 +33,13 @@ class Lpips(nn.Module):
 
     def __init__(self, net: Literal["alex", "squeeze", "vgg"] = "alex") -> None:
         super().__init__()
-        if net not in ("alex", "squeeze", "vgg"):
-            raise ValueError(f"net must be alex, squeeze or vgg, not {net!r}")
+        if net not in LPIPS_NETS:
+            raise ValueError(f"net must be one of {', '.join(LPIPS_NETS)}, not {net!r}")
         ensure_torchvision()
         import lpips
 
-        try:
-            with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-                warnings.simplefilter("ignore")
-                self.model = lpips.LPIPS(net=net, verbose=False)
-        except (URLError, OSError) as error:
-            raise MetricUnavailableError(
-                f"the {net} backbone of LPIPS is not in TORCH_HOME and cannot be downloaded: "
-                f"run 'srspace data pull lpips-{net}' with a network."
-            ) from error
+        with loading(f"LPIPS ({net})", package="lpips", extra="metrics", weights=f"lpips-{net}"):
+            self.model = lpips.LPIPS(net=net, verbose=False)
         self.net = net
         self.eval().requires_grad_(False)
 
@@ -122,6 +119,28 @@ class Lpips(nn.Module):
             difference = (_unit(a, eps) - _unit(b, eps)).square()
             total = total + layer(difference).mean((1, 2, 3))
         return total
+
+
+def features(network: Lpips, image: View) -> list[Tensor]:
+    """The image's features, computed once for all metrics that use the network."""
+    return image.once(("features", network.net), lambda: network.features(image.rgb))
+
+
+def vgg(device: torch.device) -> Lpips:
+    return Lpips("vgg").to(device)
+
+
+def alex(device: torch.device) -> Lpips:
+    return Lpips("alex").to(device)
+
+
+def squeeze(device: torch.device) -> Lpips:
+    return Lpips("squeeze").to(device)
+
+
+def make(context: Context) -> Score:
+    network: Lpips = context.network(f"lpips-{context.lpips_net}")
+    return lambda output, reference: network.distance(features(network, output), features(network, reference.hr))
 
 
 def _unit(x: Tensor, eps: float) -> Tensor:

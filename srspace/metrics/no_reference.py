@@ -1,18 +1,25 @@
 """NIQE, Ma and PI: quality without a reference.
 
-NIQE (Mittal et al., 2013) and Ma's score (Ma et al., 2017) come from pyiqa, which is licensed for non-commercial use
-only (PolyForm Noncommercial); it is therefore never installed unless asked for.
+NIQE and Ma's score come from pyiqa, which is licensed for non-commercial use only (PolyForm Noncommercial); it is
+therefore never installed unless asked for.
+
+NIQE: Mittal, Soundararajan, Bovik, "Making a 'Completely Blind' Image Quality Analyzer", IEEE Signal Processing
+Letters 2013. Ma: Ma, Yang, Yang, Yang, "Learning a No-Reference Quality Metric for Single-Image Super-Resolution",
+CVIU 2017, arXiv 1612.05890. PI: Blau, Mechrez, Timofte, Michaeli, Zelnik-Manor, "The 2018 PIRM Challenge on Perceptual
+Image Super-resolution", ECCVW 2018, arXiv 1809.07517.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from srspace.metrics._optional import loading
 from srspace.metrics._torchvision import ensure_torchvision
+from srspace.metrics.context import Context
+from srspace.metrics.metric import Score
 
 _PYIQA = {"niqe": "niqe", "ma": "nrqm"}
 
@@ -38,7 +45,7 @@ class NoReference(nn.Module):
             {"niqe": "NIQE", "ma": "Ma"}[name],
             package="pyiqa (for non-commercial use only)",
             extra="no-reference",
-            weights=f"srspace data pull {name}",
+            weights=name,
         ):
             import pyiqa
 
@@ -57,6 +64,36 @@ class NoReference(nn.Module):
         return score.flatten()
 
 
-def perceptual_index(niqe: float, ma: float) -> float:
-    """PI, ``((10 - Ma) + NIQE) / 2`` (Blau et al., 2018); lower is better."""
+Number = TypeVar("Number", float, Tensor)
+
+
+def perceptual_index(niqe: Number, ma: Number) -> Number:
+    """PI, ``((10 - Ma) + NIQE) / 2``; lower is better.
+
+    >>> round(perceptual_index(3.270, 6.416), 3)
+    3.427
+    """
     return ((10 - ma) + niqe) / 2
+
+
+def load_niqe(device: torch.device) -> NoReference:
+    return NoReference("niqe", device)
+
+
+def load_ma(device: torch.device) -> NoReference:
+    return NoReference("ma", device)
+
+
+def make_niqe(context: Context) -> Score:
+    network: NoReference = context.network("niqe")
+    return lambda output, reference: network(output.rgb)
+
+
+def make_ma(context: Context) -> Score:
+    network: NoReference = context.network("ma")
+    return lambda output, reference: network(output.rgb)
+
+
+def make_pi(context: Context) -> Score:
+    niqe, ma = context.score("niqe"), context.score("ma")
+    return lambda output, reference: perceptual_index(niqe(output, reference), ma(output, reference))

@@ -1,11 +1,18 @@
-"""PieAPP (Prashnani et al., 2018), thin over piq."""
+"""PieAPP, thin over piq.
+
+Prashnani, Cai, Mostofi, Sen, "PieAPP: Perceptual Image-Error Assessment through Pairwise Preference", CVPR 2018,
+arXiv 1806.02067.
+"""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from srspace.metrics._optional import loading
 from srspace.metrics._torchvision import ensure_torchvision
+from srspace.metrics.context import Context
+from srspace.metrics.metric import Score
 
 PATCH = 64
 STRIDE = 27
@@ -21,7 +28,7 @@ class PieApp(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         ensure_torchvision()
-        with loading("PieAPP", package="piq", extra="metrics", weights="srspace data pull pieapp"):
+        with loading("PieAPP", package="piq", extra="metrics", weights="pieapp"):
             from piq import PieAPP
 
             self.model = PieAPP(reduction="none", data_range=1.0, stride=STRIDE)
@@ -37,3 +44,12 @@ class PieApp(nn.Module):
             raise ValueError(f"PieAPP needs {PATCH} pixels a side, not {tuple(sr.shape[2:])}")
         error: Tensor = self.model(sr.float(), hr.float())
         return error.flatten()
+
+
+def load(device: torch.device) -> PieApp:
+    return PieApp().to(device)
+
+
+def make(context: Context) -> Score:
+    network: PieApp = context.network("pieapp")
+    return lambda output, reference: network(output.rgb, reference.hr.rgb)

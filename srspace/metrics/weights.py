@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from torch import nn
-
 from srspace.errors import UsageError
-from srspace.metrics.dists import Dists
-from srspace.metrics.lpips import Lpips
-from srspace.metrics.no_reference import NoReference
-from srspace.metrics.pieapp import PieApp
-
-METRIC_WEIGHTS: dict[str, Callable[[], nn.Module]] = {
-    "lpips-vgg": lambda: Lpips("vgg"),
-    "lpips-alex": lambda: Lpips("alex"),
-    "lpips-squeeze": lambda: Lpips("squeeze"),
-    "dists": Dists,
-    "pieapp": PieApp,
-    "niqe": lambda: NoReference("niqe"),
-    "ma": lambda: NoReference("ma"),
-}
-"""Metrics that need weights, and how to load them; loading fetches them to where their library keeps them."""
+from srspace.metrics.metric import load
+from srspace.metrics.registry import networks
+from srspace.suggestions import did_you_mean
 
 
 def fetch_weights(name: str) -> None:
-    """Load a metric once, so that its weights are here from now on.
+    """Load a metric's network once, so that its weights are here from now on.
+
+    Args:
+        name: one of :func:`srspace.metrics.registry.networks`.
 
     Raises:
-        UsageError: no metric with weights is called ``name``.
+        UsageError: no metric needs a network called ``name``.
         MetricUnavailableError: its library is missing, or the weights cannot be fetched.
     """
-    if name not in METRIC_WEIGHTS:
-        raise UsageError(f"{name!r} is no metric with weights; there are {', '.join(METRIC_WEIGHTS)}.")
-    METRIC_WEIGHTS[name]()
+    known = networks()
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise UsageError(f"no metric has weights called {name!r}{hint}; there are {', '.join(known)}.")
+    import torch
+
+    load(known[name])(torch.device("cpu"))

@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from srspace.config import FlowConfig, FusionConfig, RRDBConfig
+from srspace.config import DialConfig, FlowConfig, FusionConfig, RRDBConfig
 from srspace.errors import CheckpointError
+from srspace.models.dial import DialFusion
 from srspace.models.fusion import FusionNet, SetFusionNet
 from srspace.models.rrdb import RRDBNet
 from srspace.models.srflow import SRFlow
@@ -17,8 +18,9 @@ def build(config: dict[str, Any]) -> nn.Module:
     """Build the network that ``config`` describes, with fresh weights.
 
     Args:
-        config: ``{"kind": "flow", "encoder": {...}, "flow": {...}}``, ``{"kind": "encoder", "encoder": {...}}``
-            or ``{"kind": "fusion", "fusion": {...}}``; other keys are left alone.
+        config: ``{"kind": "flow", "encoder": {...}, "flow": {...}}``, ``{"kind": "encoder", "encoder": {...}}``,
+            ``{"kind": "fusion", "fusion": {...}}`` or ``{"kind": "dial-fusion", "fusion": {...}}``; other keys are left
+            alone.
 
     Raises:
         CheckpointError: the kind is unknown or the sizes do not make a network.
@@ -32,6 +34,8 @@ def build(config: dict[str, Any]) -> nn.Module:
         if kind == "fusion":
             sizes = FusionConfig.from_dict(config["fusion"])
             return SetFusionNet(sizes) if sizes.samples is None else FusionNet(sizes)
+        if kind == "dial-fusion":
+            return DialFusion(DialConfig.from_dict(config["fusion"]))
     except KeyError as error:
         raise CheckpointError(f"the configuration has no section {error}.") from error
     except ValueError as error:

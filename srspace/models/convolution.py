@@ -12,7 +12,7 @@ Activation = Callable[[Tensor], Tensor]
 
 
 class Convolution:
-    """Same-size 3x3 convolution, in ``dtype`` and, on a CPU or NVIDIA GPU, channels last.
+    """Same-size 3x3 convolution, in ``dtype`` and, on a CPU or NVIDIA GPU, channels last; it keeps copies.
 
     Args:
         weight: ``(out, in, 3, 3)``.
@@ -26,8 +26,8 @@ class Convolution:
     ) -> None:
         device = weight.device.type
         self.layout = layout = layout_for(weight.device)
-        self.weight = weight.detach().to(dtype).contiguous(memory_format=layout)
-        self.bias = None if bias is None else bias.detach().to(dtype).contiguous()
+        self.weight = weight.detach().to(dtype, copy=True).contiguous(memory_format=layout)
+        self.bias = None if bias is None else bias.detach().to(dtype, copy=True).contiguous()
         self.activation = activation
         # cuDNN adds the bias in a pass of its own unless a ReLU comes along.
         self.fused = (

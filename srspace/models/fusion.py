@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from srspace.config import FusionConfig
+from srspace.errors import StackSizeError
 
 
 class ResidualBlock(nn.Module):
@@ -41,6 +42,15 @@ class Fusion(nn.Module):
     def radius(self) -> int:
         """How many pixels away an input pixel can matter."""
         raise NotImplementedError
+
+    def check(self, count: int) -> None:
+        """Raise unless N candidates fill whole stacks, where the network takes stacks of a fixed size.
+
+        Raises:
+            StackSizeError: they do not.
+        """
+        if self.config.samples is not None and count % self.config.samples:
+            raise StackSizeError(self.config.samples)
 
     def forward(self, candidates: Tensor) -> Tensor:
         """Merge candidates; the result is float32 and unclamped.

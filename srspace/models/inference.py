@@ -3,56 +3,98 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from srspace.models import kernels
 from srspace.models.convolution import layout_for
-from srspace.models.flow import FlowDecoder, StepCondition
-from srspace.models.rrdb import RRDBFeatures
+from srspace.models.flow import DecoderConditions, FlowDecoder, latent_shapes
+from srspace.models.rrdb import RRDBFeatures, RRDBNet
 from srspace.models.srflow import SRFlow
 from srspace.models.trunk import FusedTrunk
 
 Network = TypeVar("Network", bound=nn.Module)
-Conditions = tuple[tuple[StepCondition, ...], ...]
+
+
+class CandidateModel(Protocol):
+    """What a sampler needs of a model.
+
+    Several threads may call it at the same time, each for a picture of its own.
+
+    Attributes:
+        device: where it computes.
+        scale: the upscaling factor.
+    """
+
+    device: torch.device
+    scale: int
+
+    def latent_shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
+        """``(C, H, W)`` of each latent of an HR image of that size."""
+
+    def features(self, lr: Tensor) -> RRDBFeatures:
+        """What the encoder knows of ``(1, 3, h, w)`` in [0, 1]."""
+
+    def conditions(self, features: RRDBFeatures) -> Any:
+        """What all candidates of an image share."""
+
+    def decode(self, latents: Sequence[Tensor], conditions: Any) -> Tensor:
+        """Candidates ``(B, 3, H, W)`` float32, unclamped, from latents ``(B, C, h, w)``."""
+
+    def regression(self, features: RRDBFeatures) -> Tensor:
+        """The encoder's own super-resolution, ``(1, 3, H, W)`` float32, unclamped; ``features.last`` is enough."""
+
+    def bytes_per_pixel(self) -> tuple[int, int, int]:
+        """Memory that one LR pixel takes: what candidates share, what computing that takes, each candidate decoded.
+
+        The second and the third are never held at the same time.
+        """
 
 
 class PreparedSRFlow:
     """Encoder and flow for inference; a copy that later changes of the model do not reach.
 
     With bfloat16 subnets the encoder keeps a longer mantissa: float16 on a GPU, float32 on a CPU. Its rounding reaches
-    all candidates alike, so no averaging removes it, and of all parts it is the one that bfloat16 is too short for.
+    all candidates alike, so no averaging removes it, and of all parts it is the one that bfloat16 is too short for. An
+    image for which float16 is too narrow is encoded in float32.
 
     Args:
-        model: the flow, on its device.
+        model: the flow; it is left as it is.
         dtype: of the flow's subnets (None: the type that they have).
+        device: where to compute (None: where the model is).
     """
 
-    def __init__(self, model: SRFlow, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, model: SRFlow, dtype: torch.dtype | None = None, device: torch.device | None = None) -> None:
+        there = model.encoder.conv_first.weight.device
         self.dtype = dtype or model.encoder.dtype
-        self.device = model.encoder.conv_first.weight.device
-        self.scale = model.scale
-        self.config, self.nf = model.flow.config, model.encoder.config.nf
-        self.latent_shapes = model.flow.latent_shapes
-        self._original = model.encoder
+        self.device = device or there
+        self.scale, self.config = model.scale, model.flow.config
+        kept = _encoder_dtype(self.dtype, self.device)
+        self._encoder = _Encoder(prepared(model.encoder, self.device, kept))
+        self._source = copy.deepcopy(model.encoder).cpu() if kept == torch.float16 else None
+        self._exact: _Encoder | None = None
+        flow = model.flow if self.device == there else copy.deepcopy(model.flow).to(self.device)
+        self.decoder = FlowDecoder(flow, self.dtype)
         self._kernels: kernels.WarmUp | None = None
-        self._prepare_encoder(_encoder_dtype(self.dtype, self.device))
-        self.decoder = FlowDecoder(model.flow, self.dtype)
+        self._lock = threading.Lock()
 
-    def _prepare_encoder(self, dtype: torch.dtype) -> None:
-        self.encoder = prepared(self._original, self.device, dtype)
-        self.trunk = FusedTrunk(self.encoder) if FusedTrunk.fits(self.encoder) else None
+    @property
+    def encoder(self) -> RRDBNet:
+        """The encoder, in the precision in which it computes."""
+        return self._encoder.network
+
+    def latent_shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
+        """``(C, H, W)`` of each latent of an HR image of that size: splits first, the final latent last."""
+        return latent_shapes(self.config, height, width)
 
     def bytes_per_pixel(self) -> tuple[int, int, int]:
-        """Memory that one LR pixel takes: conditions, what computing them takes beside, and each candidate decoded.
-
-        The second and the third are never held at the same time.
-        """
-        size, config = self.dtype.itemsize, self.config
-        hidden, nf, levels = config.hidden_channels, self.nf, config.levels
+        """See :class:`CandidateModel`."""
+        size, config, nf = self.dtype.itemsize, self.config, self.encoder.config.nf
+        hidden, levels = config.hidden_channels, config.levels
         condition_channels = nf * (1 + len(config.stack_blocks))
         fused = kernels.available(self.device) and size == 2
         conditions = transient = candidate = 0
@@ -70,63 +112,79 @@ class PreparedSRFlow:
         width = self.encoder.dtype.itemsize * nf
         encoder = width * (12 + len(config.stack_blocks) + 2 * 4 ** (levels - 1))
         latents = 4 * 3 * 4**levels
-        return conditions, max(transient, encoder), candidate + latents
+        return conditions + width, max(transient, encoder), candidate + latents
 
     def wait_for_kernels(self) -> bool:
         """Have the GPU kernels compiled now, if there are any; returns whether they are in use from here on."""
-        if not (self.decoder.fused or self.trunk):
-            return False
-        return self._start_kernels().wait()
+        return self._has_kernels and self._start_kernels().wait()
+
+    @property
+    def _has_kernels(self) -> bool:
+        return self.decoder.fused or self._encoder.trunk is not None
 
     def _start_kernels(self) -> kernels.WarmUp:
-        if self._kernels is None:
-            self._kernels = kernels.WarmUp(self.device, self._warm_up)
-        return self._kernels
+        with self._lock:
+            if self._kernels is None:
+                self._kernels = kernels.WarmUp(self.device, self._warm_up)
+            return self._kernels
 
     def _warm_up(self) -> Iterator[None]:
-        if self.trunk is not None:
-            yield from self.trunk.warm_up()
+        if self._encoder.trunk is not None:
+            yield from self._encoder.trunk.warm_up()
         yield from self.decoder.warm_up()
 
     def _fused(self, lr: Tensor) -> bool:
-        """Whether to use the kernels for ``lr``; the first image that is large enough starts their compiling."""
-        if not (self.decoder.fused or self.trunk) or lr.shape[2] * lr.shape[3] < kernels.WORTHWHILE:
+        """Whether to use the kernels at the size of ``lr``; the first image large enough starts their compiling."""
+        batch, _, height, width = lr.shape
+        if not self._has_kernels or batch > 1 or height * width < kernels.WORTHWHILE:
             return False
         return self._start_kernels().done
 
     @torch.no_grad()
-    def features(self, lr: Tensor, *, fused: bool = False) -> RRDBFeatures:
-        """The encoder's features of ``(1, 3, h, w)``.
-
-        Args:
-            lr: in [0, 1].
-            fused: use the kernels, where there are any.
-        """
-        config = self.config
-        features = self.encoder.encode(lr, config.stack_blocks, config.levels - 1, self.trunk if fused else None)
-        if self.encoder.dtype == torch.float16 and not torch.isfinite(features.last).all():
-            self._prepare_encoder(torch.float32)
-            return self.features(lr)
+    def features(self, lr: Tensor) -> RRDBFeatures:
+        """The encoder's features of ``(B, 3, h, w)`` in [0, 1]."""
+        features = self._encoder(lr, self.config.stack_blocks, self.config.levels - 1, fused=self._fused(lr))
+        if self._source is not None and not torch.isfinite(features.last).all():
+            return self._exact_encoder()(lr, self.config.stack_blocks, self.config.levels - 1, fused=False)
         return features
 
     @torch.no_grad()
-    def conditions(self, lr: Tensor) -> Conditions:
-        """What all candidates of ``lr`` ``(1, 3, h, w)`` share."""
-        fused = self._fused(lr)
-        features = self.features(lr, fused=fused)
+    def conditions(self, features: RRDBFeatures) -> DecoderConditions:
+        """What all candidates of an image share."""
         maps = (*reversed(features.upsampled), features.last)
-        return self.decoder.conditions(maps, features.stacked, fused=fused)
+        return self.decoder.conditions(maps, features.stacked, fused=self._fused(features.last))
 
     @torch.no_grad()
-    def decode(self, latents: Sequence[Tensor], conditions: Conditions) -> Tensor:
-        """Candidates ``(B, 3, H, W)`` float32, unclamped, from latents ``(B, C, h, w)``, splits first."""
+    def decode(self, latents: Sequence[Tensor], conditions: DecoderConditions) -> Tensor:
+        """Candidates ``(B, 3, H, W)`` float32, unclamped, from latents ``(B, C, h, w)``, splits first.
+
+        The conditions are of one image, or of B images, one for each candidate.
+        """
         return self.decoder(latents, conditions)
 
     @torch.no_grad()
-    def regression(self, lr: Tensor) -> Tensor:
-        """The encoder's own super-resolution of ``(1, 3, h, w)``, float32, unclamped."""
-        out: Tensor = self.encoder.head(self.features(lr, fused=self._fused(lr)))
-        return out
+    def regression(self, features: RRDBFeatures) -> Tensor:
+        """The encoder's own super-resolution, ``(B, 3, H, W)`` float32, unclamped; ``features.last`` is enough."""
+        encoder = self._encoder if features.last.dtype == self._encoder.network.dtype else self._exact_encoder()
+        return encoder.network.head(features)
+
+    def _exact_encoder(self) -> _Encoder:
+        """The encoder in float32, made when it is first needed."""
+        with self._lock:
+            if self._exact is None:
+                self._exact = _Encoder(prepared(self._source or self.encoder, self.device, torch.float32))
+            return self._exact
+
+
+class _Encoder:
+    """An encoder and, where the kernels serve it, its fused trunk."""
+
+    def __init__(self, network: RRDBNet) -> None:
+        self.network = network
+        self.trunk = FusedTrunk(network) if FusedTrunk.fits(network) else None
+
+    def __call__(self, lr: Tensor, stack_blocks: tuple[int, ...], doublings: int, *, fused: bool) -> RRDBFeatures:
+        return self.network.encode(lr, stack_blocks, doublings, self.trunk if fused else None)
 
 
 def _encoder_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:

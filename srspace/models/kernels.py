@@ -4,6 +4,8 @@ Between two hidden layers a candidate is 64 channels wide, at the subnet's ends 
 narrow to the convolution beside it, so that only the wide maps travel through memory: the first convolution is read
 from the float32 state directly, and the last one ends in the coupling's and the linear map's inverse, in float32
 registers. A third writes each convolution of a dense block to its place beside the block's earlier outputs.
+
+Triton launches on the current device, whatever the tensors are on; so every launch names theirs.
 """
 
 from __future__ import annotations
@@ -124,10 +126,11 @@ def first_layer(state: Tensor, weight: Tensor, hidden: Tensor) -> Tensor:
         batch, wide, height, width, dtype=hidden.dtype, device=state.device, memory_format=torch.channels_last
     )
     grid = (-(-height * width // _FIRST["PIXELS"]), batch)
-    programs.first_layer[grid](
-        state, weight, hidden, out, height, width,
-        CHANNELS=channels, ROWS=weight.shape[0], HIDDEN=wide, **_FIRST,
-    )  # fmt: skip
+    with torch.cuda.device_of(state):
+        programs.first_layer[grid](
+            state, weight, hidden, out, height, width,
+            CHANNELS=channels, ROWS=weight.shape[0], HIDDEN=wide, **_FIRST,
+        )  # fmt: skip
     return out
 
 
@@ -160,11 +163,12 @@ def last_layer(
     """
     batch, channels, height, width = state.shape
     grid = (-(-height * width // _LAST["PIXELS"]), batch)
-    programs.last_layer[grid](
-        x, state, weight, bias, gain, offset, mix, out, height, width, eps,
-        KEPT=kept, CHANNELS=channels, HIDDEN=x.shape[1], PAD=weight.shape[2] // 2, OUT=mix.shape[2],
-        **_LAST,
-    )  # fmt: skip
+    with torch.cuda.device_of(state):
+        programs.last_layer[grid](
+            x, state, weight, bias, gain, offset, mix, out, height, width, eps,
+            KEPT=kept, CHANNELS=channels, HIDDEN=x.shape[1], PAD=weight.shape[2] // 2, OUT=mix.shape[2],
+            **_LAST,
+        )  # fmt: skip
     return out
 
 
@@ -193,8 +197,9 @@ def dense_layer(
     across, height, width = x.shape[1:]
     inner, outer = (*residuals, x, x)[:2]
     inputs, outputs = weight.shape[1:]
-    programs.dense_layer[(-(-height * width // _DENSE["PIXELS"]),)](
-        x, weight, bias, out[:, at:], inner, outer, height, width,
-        ACROSS=across, IN=inputs, OUT=outputs, STEP=64 if inputs % 64 == 0 else 32, RESIDUALS=len(residuals),
-        **_DENSE,
-    )  # fmt: skip
+    with torch.cuda.device_of(x):
+        programs.dense_layer[(-(-height * width // _DENSE["PIXELS"]),)](
+            x, weight, bias, out[:, at:], inner, outer, height, width,
+            ACROSS=across, IN=inputs, OUT=outputs, STEP=64 if inputs % 64 == 0 else 32, RESIDUALS=len(residuals),
+            **_DENSE,
+        )  # fmt: skip

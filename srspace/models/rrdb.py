@@ -29,6 +29,11 @@ class RRDBFeatures:
     stacked: Tensor
     upsampled: tuple[Tensor, ...]
 
+    @property
+    def joined(self) -> Tensor:
+        """Features after the trunk and of the requested blocks side by side, ``(B, (1 + n) * nf, h, w)`` float32."""
+        return torch.cat((self.last, self.stacked), 1).float()
+
 
 class ResidualDenseBlock(nn.Module):
     """Five convolutions, each fed with the input and all earlier outputs (Wang et al., 2018)."""

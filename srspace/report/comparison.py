@@ -1,4 +1,7 @@
-"""Two results side by side: differences with paired bootstrap confidence intervals (Efron and Tibshirani, 1993)."""
+"""Two results side by side: differences with paired bootstrap confidence intervals.
+
+Efron, Tibshirani, "An Introduction to the Bootstrap", Chapman and Hall 1993.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srspace.benchmark.results import Results
-from srspace.benchmark.rows import parse_row
+from srspace.benchmark.rows import SCORED, parse_row
 from srspace.config import SamplingConfig
 from srspace.errors import DataError, UsageError
-from srspace.metrics import METRICS
+from srspace.metrics import describe
+from srspace.suggestions import did_you_mean
 
 RESAMPLES = 10_000
 
@@ -23,6 +27,9 @@ class Difference:
     """How one metric of two rows differs over the same images.
 
     Attributes:
+        row_a: name of the first row.
+        row_b: name of the second row.
+        metric: name of the metric.
         a: mean of the first.
         b: mean of the second.
         difference: ``b - a``.
@@ -122,10 +129,11 @@ def _find_row(results: Results, text: str) -> str:
         if text in (name, label):
             return name
     with suppress(UsageError):
-        name = parse_row(text, temperature=SamplingConfig.temperature, scored=10).name
+        name = parse_row(text, temperature=SamplingConfig.temperature, scored=SCORED).name
         if name in dict(results.rows):
             return name
-    raise UsageError(f"there is no row {text!r}; the rows are {', '.join(dict(results.rows))}.")
+    names = dict(results.rows)
+    raise UsageError(f"there is no row {text!r}{did_you_mean(text, names)}; the rows are {', '.join(names)}.")
 
 
 def _difference(
@@ -143,7 +151,7 @@ def _difference(
     y = np.array([scores_b[name] for name in images])
     low, high = bootstrap(y - x, confidence=confidence, seed=seed) if len(images) > 1 else (None, None)
     better = None
-    direction = METRICS[metric].higher_is_better
+    direction = describe(metric).higher_is_better
     if direction is not None and low is not None and high is not None and (low > 0 or high < 0):
         better = "b" if (low > 0) == direction else "a"
     return Difference(

@@ -1,11 +1,14 @@
-"""The perception-distortion plane (Blau and Michaeli, 2018) of a benchmark: points, trade-off paths, seed spread."""
+"""The perception-distortion plane of a benchmark: points, trade-off paths, seed spread.
+
+Blau, Michaeli, "The Perception-Distortion Tradeoff", CVPR 2018, arXiv 1711.06077.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srspace.benchmark.results import Results
-from srspace.benchmark.rows import Row, parse_row
+from srspace.benchmark.rows import BICUBIC, Row, read_row
 from srspace.errors import MissingExtraError, UsageError
 from srspace.files import write_bytes
-from srspace.metrics import METRICS
+from srspace.metrics import describe, every
 from srspace.report.labels import place_labels
+from srspace.report.styles import style_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,22 +31,17 @@ SUFFIXES = (".png", ".pdf", ".svg")
 
 Segment = tuple[float, float, float, float]
 
-# Shapes tell the methods apart without colour; the colours differ in lightness as well (Okabe and Ito's palette).
-_STYLES = {
-    "rrdb": ("s", "#000000"),
-    "sample": ("o", "#56B4E9"),
-    "mean": ("^", "#0072B2"),
-    "median": ("v", "#E69F00"),
-    "fusion-l1": ("D", "#009E73"),
-    "fusion-lpips": ("*", "#D55E00"),
-    "external": ("P", "#CC79A7"),
-}
-_LINES = {"sample": ":", "mean": "-", "median": "--", "fusion-l1": "-.", "fusion-lpips": (0, (5, 1, 1, 1, 1, 1))}
-
 
 @dataclass(frozen=True)
 class Point:
-    """A row on the plane: ``x`` distortion, ``y`` perception."""
+    """A row on the plane.
+
+    Attributes:
+        row: the row.
+        label: what the table calls it.
+        x: its distortion.
+        y: its perception.
+    """
 
     row: Row
     label: str
@@ -103,13 +102,13 @@ def draw(results: Results, *, distortion: str = "psnr", perception: str | None =
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     outlines = [s for point in points for s in _draw_spread(axes, results, point, distortion, perception)]
-    segments = outlines + [s for kind, path in _paths(points) for s in _draw_path(axes, kind, path)]
+    segments = outlines + [s for path in _paths(points) for s in _draw_path(axes, path)]
     for point in points:
-        marker, colour = _STYLES[point.row.kind]
-        size = 190 if marker == "*" else 80
+        style = style_of(point.row)
         axes.scatter(
-            [point.x], [point.y], s=size, marker=marker, color=colour, edgecolors="black", linewidths=0.8, zorder=3
-        )
+            [point.x], [point.y], s=style.size, marker=style.marker, color=style.colour,
+            edgecolors="black", linewidths=0.8, zorder=3,
+        )  # fmt: skip
     axes.set_xlabel(_axis(results, distortion))
     axes.set_ylabel(_axis(results, perception))
     axes.set_title(f"{results.dataset}, {results.scale}x, {len(results.images)} images", fontsize=11)
@@ -123,37 +122,47 @@ def draw(results: Results, *, distortion: str = "psnr", perception: str | None =
 
 
 def _first_perception(results: Results) -> str:
-    for metric, info in METRICS.items():
-        if info.kind == "perception" and any(results.mean(name, metric) is not None for name, _ in results.rows):
-            return metric
+    for name, metric in every().items():
+        if metric.kind == "perception" and any(results.mean(row, name) is not None for row, _ in results.rows):
+            return name
     return ""
 
 
 def _points(results: Results, distortion: str, perception: str) -> list[Point]:
     points = []
     for name, label in results.rows:
-        if name == "bicubic":
+        if name == BICUBIC:
             continue
-        x, y = (results.mean(name, m) if m in METRICS else None for m in (distortion, perception))
+        x, y = results.mean(name, distortion), results.mean(name, perception)
         if x is not None and y is not None and np.isfinite([x, y]).all():
-            external = name.startswith("compare:")
-            row = Row("external", title=label) if external else parse_row(name, temperature=0.9, scored=10)
-            points.append(Point(row, label, x, y))
+            points.append(Point(read_row(name, label), label, x, y))
     return points
 
 
-def _paths(points: Sequence[Point]) -> list[tuple[str, list[Point]]]:
-    """Trade-off paths: along tau, and from the samples at a tau to what more and more of them give."""
-    samples = sorted((p for p in points if p.row.kind == "sample"), key=lambda p: p.row.temperature or 0)
-    paths = [("sample", samples)]
-    for start in samples:
-        for kind in ("mean", "median", "fusion-l1", "fusion-lpips"):
-            ends = [p for p in points if p.row.kind == kind and p.row.temperature == start.row.temperature]
-            paths.append((kind, [start, *sorted(ends, key=lambda p: p.row.samples)]))
-    return [(kind, path) for kind, path in paths if len(path) > 1]
+def _paths(points: Sequence[Point]) -> list[list[Point]]:
+    """Trade-off paths, each in the style of its last point.
+
+    They lead along tau through a mode that shows single candidates, from such candidates to what more and more of
+    them give, and along a mode's parameters.
+    """
+    drawn = [p for p in points if p.row.sampled]
+    singles = sorted((p for p in drawn if p.row.scored), key=lambda p: (p.row.kind, p.row.temperature or 0))
+    merged = sorted((p for p in drawn if not p.row.scored), key=lambda p: (p.row.kind, p.row.samples))
+    paths = [list(group) for _, group in groupby(singles, key=lambda p: p.row.kind)]
+    for start in singles:
+        ends = [p for p in merged if p.row.temperature == start.row.temperature and not p.row.parameters]
+        paths += [[start, *group] for _, group in groupby(ends, key=lambda p: p.row.kind)]
+    dials = sorted((p for p in points if p.row.parameters), key=lambda p: (*_without_parameters(p), p.row.parameters))
+    paths += [list(group) for _, group in groupby(dials, key=_without_parameters)]
+    return [path for path in paths if len(path) > 1]
 
 
-def _draw_path(axes: Axes, kind: str, path: Sequence[Point]) -> Iterable[Segment]:
+def _without_parameters(point: Point) -> tuple[str, int, float]:
+    return point.row.kind, point.row.samples, point.row.temperature or 0.0
+
+
+def _draw_path(axes: Axes, path: Sequence[Point]) -> Iterable[Segment]:
+    line = style_of(path[-1].row).line
     for a, b in pairwise(path):
         axes.annotate(
             "",
@@ -161,7 +170,7 @@ def _draw_path(axes: Axes, kind: str, path: Sequence[Point]) -> Iterable[Segment
             (a.x, a.y),
             arrowprops={
                 "arrowstyle": "-|>",
-                "linestyle": _LINES[kind],
+                "linestyle": line,
                 "color": "0.35",
                 "linewidth": 1.1,
                 "shrinkA": 6,
@@ -205,8 +214,9 @@ def _spread(results: Results, row: str, distortion: str, perception: str) -> NDA
 
 
 def _axis(results: Results, metric: str) -> str:
-    info = METRICS[metric]
-    channel = "Y" if results.protocol == "y-channel" else "RGB"
-    title = {"psnr": f"PSNR on {channel} (dB)", "lpips": f"LPIPS ({results.lpips_net})"}.get(metric, info.title)
+    info = describe(metric)
+    channel = f" on {'Y' if results.protocol == 'y-channel' else 'RGB'}" if info.channel else ""
+    details = [word for word in (results.lpips_net if info.backbone else "", info.unit) if word]
+    title = info.title + channel + (f" ({', '.join(details)})" if details else "")
     # On the y axis the text runs upwards, so that the same arrow points up.
     return f"{title}    " + ("better \u2192" if info.higher_is_better else "\u2190 better")

@@ -8,7 +8,8 @@ import math
 from dataclasses import dataclass
 
 from srspace.benchmark.results import Results
-from srspace.metrics import METRICS
+from srspace.benchmark.rows import read_row
+from srspace.metrics import describe
 
 DASH = "-"
 
@@ -55,10 +56,8 @@ def without_empty_columns(table: Table) -> Table:
 
 def heading(results: Results, metric: str) -> str:
     """A metric's title with its direction."""
-    info = METRICS[metric]
-    title = f"{info.title} {results.lpips_net}" if metric == "lpips" else info.title
-    arrow = {True: "\u2191", False: "\u2193", None: ""}[info.higher_is_better]
-    return title + arrow
+    info = describe(metric)
+    return info.heading(results.lpips_net) + {True: "\u2191", False: "\u2193", None: ""}[info.higher_is_better]
 
 
 def to_csv(results: Results) -> str:
@@ -92,7 +91,7 @@ def shown(value: float | None, decimals: int) -> str:
 
 
 def _column(results: Results, metric: str) -> list[Cell]:
-    info = METRICS[metric]
+    info = describe(metric)
     texts = [shown(results.mean(name, metric), info.decimals) for name, _ in results.rows]
     if info.higher_is_better is None:
         return [Cell(text) for text in texts]
@@ -109,11 +108,12 @@ def _notes(results: Results) -> list[str]:
         f"weights {results.weights} in {results.precision} on {results.device}, seed {results.seed}",
         results.rules,
     ]
-    if any(name.startswith("sample:") for name, _ in results.rows):
-        notes.append("sample: the average over candidates' scores, not the score of their average")
+    single = {row.kind for name, label in results.rows if (row := read_row(name, label)).scored}
+    notes += [f"{kind}: the average over candidates' scores, not the score of their average" for kind in sorted(single)]
     if "seconds" in results.metrics or "memory" in results.metrics:
         notes.append(
-            "seconds: per image, candidates at the measured time each; MiB: peak of the process (CUDA: of torch)"
+            "seconds: per image, of this row alone (encoder, candidates, merging); MiB: peak of the process (CUDA: of "
+            "torch), all rows that share candidates together"
         )
     partial = [label for name, label in results.rows if len(results.of_row(name)) < count]
     if partial:

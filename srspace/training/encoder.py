@@ -2,34 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from srspace.config import TrainConfig
-from srspace.data.patches import Pool, oriented
+from srspace.checkpoints import load_encoder
+from srspace.config import RRDBConfig
+from srspace.data.augment import oriented
+from srspace.data.pools import Batches
+from srspace.errors import UsageError
+from srspace.hub import resolve_weights
 from srspace.metrics import psnr
 from srspace.models import RRDBNet
-from srspace.training.loop import Loop, seed_process
+from srspace.training.losses import regression
+from srspace.training.settings import EncoderTaskConfig
+from srspace.training.sources import Pairs, Sources
+from srspace.training.task import Task
+
+_AT_A_TIME = 4
 
 
-def regression_loss(sr: Tensor, hr: Tensor, kind: Literal["l1", "l2"]) -> Tensor:
-    """Mean absolute (``"l1"``) or mean squared (``"l2"``) difference.
+class EncoderTask(Task):
+    """An encoder and its head by regression: the first stage of ESRGAN (Wang et al., 2018, arXiv 1809.00219).
 
-    L1 gets further from a start; L2 at the end is what PSNR measures.
+    Args:
+        network: the encoder, on its device.
+        batches: training pairs, on the same device.
+        config: the loss, and the weight of the teacher's.
+        teacher: an encoder whose :func:`oriented_output` is a second target. It is nearer to what the network can
+            reach than the original picture is, so gradients are less noisy.
+        held_out: pairs to validate on.
     """
-    difference = sr - hr
-    return difference.abs().mean() if kind == "l1" else difference.square().mean()
+
+    network: RRDBNet
+
+    def __init__(
+        self,
+        network: RRDBNet,
+        batches: Batches,
+        config: EncoderTaskConfig,
+        *,
+        teacher: RRDBNet | None = None,
+        held_out: Pairs | None = None,
+    ) -> None:
+        self.network = network.requires_grad_(True)
+        self.batches, self.config, self.teacher, self.held_out = batches, config, teacher, held_out
+        if teacher is not None:
+            teacher.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @classmethod
+    def build(cls, config: EncoderTaskConfig, sizes: RRDBConfig, sources: Sources) -> EncoderTask:
+        """The task that a configuration describes.
+
+        Args:
+            config: the task's own options.
+            sizes: of a fresh encoder.
+            sources: pictures and device.
+
+        Raises:
+            SRSpaceError: weights, pictures or options are missing or do not fit together.
+        """
+        network = load_encoder(resolve_weights(config.start)) if config.start else RRDBNet(sizes)
+        teacher = load_encoder(resolve_weights(config.teacher)) if config.teacher else None
+        scale = network.config.scale
+        if teacher is not None and teacher.config.scale != scale:
+            raise UsageError(f"the teacher upscales by {teacher.config.scale}, the encoder by {scale}.")
+        return cls(
+            network.to(sources.device), sources.batches(scale), config,
+            teacher=None if teacher is None else teacher.to(sources.device), held_out=sources.pairs(scale),
+        )  # fmt: skip
+
+    def batch(self) -> tuple[Tensor, ...]:
+        return self.batches.draw()
+
+    def loss(self, *batch: Tensor) -> Tensor:
+        hr, lr = batch
+        sr: Tensor = self.network(lr)
+        loss = regression(sr, hr, self.config.loss).mean()
+        if self.teacher is not None:
+            with torch.no_grad():
+                target = oriented_output(self.teacher, lr)
+            loss = loss + self.config.teacher_weight * regression(sr, target, self.config.loss).mean()
+        return loss
+
+    def validate(self) -> dict[str, float]:
+        """PSNR-Y of the held-out pairs, border cut by the scale, in dB."""
+        if self.held_out is None:
+            return {}
+        parts = zip(*(images.split(_AT_A_TIME) for images in self.held_out), strict=True)
+        border = self.network.config.scale
+        scores = [psnr(self.network(lr).clamp(0, 1), hr, y_only=True, border=border) for hr, lr in parts]
+        return {"val_psnr_y": torch.cat(scores).mean().item()}
+
+    def score(self, figures: Mapping[str, float]) -> float:
+        return -figures["val_psnr_y"]
 
 
 def oriented_output(network: nn.Module, lr: Tensor) -> Tensor:
     """What a network makes of every image in a random one of its 8 orientations, turned back.
 
-    Averaged over the orientations, a network's output is closer to the truth (Timofte et al., 2016); one at random is
-    that average in expectation, at an eighth of its cost.
+    Averaged over the orientations, a network's output is closer to the truth (Timofte et al., 2016, arXiv 1511.02228);
+    one at random is that average in expectation, at an eighth of its cost.
 
     Args:
         network: takes ``(B, 3, h, w)`` with h = w.
@@ -37,82 +111,3 @@ def oriented_output(network: nn.Module, lr: Tensor) -> Tensor:
     """
     masks = (torch.rand(3, lr.shape[0], device=lr.device) < 0.5).unbind(0)
     return oriented(network(oriented(lr, masks)), masks, back=True)
-
-
-def train_encoder(
-    network: RRDBNet,
-    pool: Pool,
-    config: TrainConfig,
-    out_dir: Path,
-    *,
-    loss: Literal["l1", "l2"] = "l1",
-    teacher: RRDBNet | None = None,
-    teacher_weight: float = 1.0,
-    validation: tuple[Tensor, Tensor] | None = None,
-    amp: bool = True,
-    compile: bool = False,
-    graph: bool = True,
-    resume: bool = True,
-    extra: Mapping[str, Any] | None = None,
-    report: Callable[[dict[str, Any]], None] | None = None,
-) -> dict[str, Any]:
-    """Train an encoder and its head by regression (Wang et al., 2018, first stage).
-
-    Args:
-        network: the encoder, on the pool's device.
-        pool: training pairs.
-        config: settings (``noise`` does not apply).
-        out_dir: run folder.
-        loss: see :func:`regression_loss`.
-        teacher: an encoder on the pool's device whose :func:`oriented_output` is a second target. It is nearer to what
-            the network can reach than the original picture is, so gradients are less noisy.
-        teacher_weight: weight of the distance to it.
-        validation: HR and LR crops, ``(B, 3, H, W)``.
-        amp: run the network in bfloat16.
-        compile: use ``torch.compile``.
-        graph: replay steps as a CUDA graph where the device is a GPU.
-        resume: go on from the folder's state.
-        extra: further entries for ``config.json``.
-        report: called with every log record.
-
-    Returns:
-        The last log record.
-    """
-    seed_process(config.seed)
-    device = pool.device
-    network.train().requires_grad_(True)
-    if teacher is not None:
-        teacher.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def loss_of(hr: Tensor, lr: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-            sr: Tensor = network(lr)
-            distance = regression_loss(sr, hr, loss)
-            if teacher is not None:
-                with torch.no_grad():
-                    target = oriented_output(teacher, lr)
-                distance = distance + teacher_weight * regression_loss(sr, target, loss)
-            return distance
-
-    step = torch.compile(loss_of) if compile else loss_of
-
-    def draw() -> Tensor:
-        return step(*pool.draw(config.batch_size, config.patch))
-
-    def validate(trained: nn.Module) -> dict[str, float]:
-        if validation is None:
-            return {}
-        hr, lr = validation
-        scores = [
-            psnr(trained(small).clamp(0, 1), large, y_only=True, border=4)
-            for large, small in zip(hr.split(4), lr.split(4), strict=True)
-        ]
-        return {"val_psnr_y": torch.cat(scores).mean().item()}
-
-    loop = Loop(
-        network, draw, config, out_dir, validate=validate, score=lambda figures: -figures["val_psnr_y"],
-        extra=extra, report=report, graph=graph,
-    )  # fmt: skip
-    if resume:
-        loop.resume()
-    return loop.run()

@@ -1,202 +1,150 @@
-"""Training the flow by exact likelihood on top of an encoder."""
+"""Training the flow by exact likelihood and, later, by what its candidates look like."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from srspace.config import TrainConfig
-from srspace.data.patches import Pool
+from srspace.checkpoints import load_encoder, load_flow
+from srspace.config import DEFAULT_WEIGHTS, FlowConfig
+from srspace.data.pools import Batches
+from srspace.errors import UsageError
+from srspace.hub import resolve_weights
+from srspace.layouts import usual_blocks
 from srspace.metrics import Lpips
 from srspace.models import SRFlow
 from srspace.models.flow import ActNorm2d
-from srspace.resize import imresize
-from srspace.training.candidates import CandidateLoss, check_batches, in_range
-from srspace.training.encoder import regression_loss
-from srspace.training.loop import Loop, seed_process
+from srspace.training.candidates import draw_pairs
+from srspace.training.flow_validation import validate_flow
+from srspace.training.losses import SMALLEST, bits_per_pixel, error_of_mean, inner, perceptual, regression
+from srspace.training.settings import FlowTaskConfig
+from srspace.training.sources import Pairs, Sources
+from srspace.training.task import Task
 
 
-def nll_loss(
-    model: SRFlow,
-    hr: Tensor,
-    lr: Tensor,
-    *,
-    noise: float,
-    train_encoder: bool = False,
-    head_weight: float = 0.0,
-    head_loss: Literal["l1", "l2"] = "l1",
-    candidates: CandidateLoss | None = None,
-) -> Tensor:
-    """Mean negative log-likelihood in bits per HR pixel of noisy patches (Lugmayr et al., 2020).
+class FlowTask(Task):
+    """A flow by the negative log-likelihood of noisy patches: SRFlow (Lugmayr et al., 2020, arXiv 2006.14200).
+
+    Likelihood looks at originals alone, never at what the flow draws. Once it has brought the flow as far as it goes,
+    two further terms look at candidates: their LPIPS (as in HCFlow, Liang et al., 2021, arXiv 2108.05301), and the
+    squared error of their mean. LPIPS alone draws the candidates of an image together, where their mean is no better
+    than they are.
 
     Args:
-        model: the flow.
-        hr: ``(B, 3, H, W)`` in [0, 1].
-        lr: its LR version.
-        noise: standard deviation of the Gaussian noise added to ``hr``, on the 0..255 scale.
-        train_encoder: let gradients reach the encoder.
-        head_weight: weight of the distance of the encoder's own output, which keeps it a good regression network
-            while it is trained along.
-        head_loss: that distance (see :func:`srspace.training.encoder.regression_loss`).
-        candidates: a further loss, of candidates of the same patches.
-    """
-    noisy = hr + torch.randn_like(hr) * (noise / 255)
-    with torch.set_grad_enabled(train_encoder and torch.is_grad_enabled()):
-        features = model.features(lr)
-    conditions = model.conditions(features)
-    _, log_likelihood = model.log_likelihood(noisy, conditions)
-    loss = -log_likelihood.mean() / (math.log(2) * hr.shape[2] * hr.shape[3])
-    if candidates is not None:
-        loss = loss + candidates(model.flow, conditions, hr)
-    if train_encoder and head_weight:
-        loss = loss + head_weight * regression_loss(model.encoder.head(features), hr, head_loss)
-    return loss
-
-
-def train_flow(
-    model: SRFlow,
-    pool: Pool,
-    config: TrainConfig,
-    out_dir: Path,
-    *,
-    validation: tuple[Tensor, Tensor] | None = None,
-    train_encoder: bool = False,
-    head_weight: float = 0.0,
-    head_loss: Literal["l1", "l2"] = "l1",
-    encoder_rate: float = 1.0,
-    candidates: CandidateLoss | None = None,
-    initialize: bool = False,
-    amp: bool = True,
-    compile: bool = False,
-    graph: bool = True,
-    resume: bool = True,
-    extra: Mapping[str, Any] | None = None,
-    report: Callable[[dict[str, Any]], None] | None = None,
-) -> dict[str, Any]:
-    """Train a flow; the folder ends up with its averaged weights.
-
-    Args:
-        model: the flow, on the device where it is to be trained.
-        pool: training pairs on the same device.
-        config: settings; ``noise`` applies here.
-        out_dir: run folder (resumed from when it holds a state and ``resume``).
-        validation: HR and LR crops, ``(B, 3, H, W)``.
-        train_encoder: train the encoder along.
-        head_weight: see :func:`nll_loss`.
-        head_loss: likewise.
-        encoder_rate: factor on the encoder's learning rate.
-        candidates: a further loss, for a flow that has been trained by likelihood alone before.
-        initialize: set the actnorms from the first batch (for a flow that starts from nothing).
-        amp: run subnets and encoder in bfloat16; the flow's affine arithmetic stays float32.
-        compile: use ``torch.compile``.
-        graph: replay steps as a CUDA graph where the device is a GPU.
-        resume: go on from the folder's state.
-        extra: further entries for ``config.json``.
-        report: called with every log record.
-
-    Returns:
-        The last log record.
+        model: the flow, on its device.
+        batches: training pairs, on the same device.
+        config: the task's options.
+        critics: backbones of LPIPS, needed where it has a weight.
+        held_out: pairs to validate on.
 
     Raises:
-        UsageError: patches or batches are too small for ``candidates``.
+        UsageError: patches or batches are too small for LPIPS of candidates.
     """
-    if candidates is not None:
-        check_batches(config)
-    seed_process(config.seed)
-    device = pool.device
-    model.train().requires_grad_(True)
-    model.encoder.requires_grad_(train_encoder)
 
-    def loss_of(hr: Tensor, lr: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-            return nll_loss(
-                model, hr, lr, noise=config.noise,
-                train_encoder=train_encoder, head_weight=head_weight, head_loss=head_loss, candidates=candidates,
-            )  # fmt: skip
+    network: SRFlow
 
-    step = torch.compile(loss_of) if compile else loss_of
+    def __init__(
+        self,
+        model: SRFlow,
+        batches: Batches,
+        config: FlowTaskConfig,
+        *,
+        critics: Sequence[Lpips] = (),
+        held_out: Pairs | None = None,
+    ) -> None:
+        if config.perceptual_weight and (batches.size < 2 or batches.patch < SMALLEST):
+            raise UsageError(f"LPIPS of candidates needs patches of at least {SMALLEST} pixels, and two in a batch.")
+        self.network = model.requires_grad_(True)
+        model.encoder.requires_grad_(config.train_encoder)
+        self.batches, self.config, self.critics, self.held_out = batches, config, critics, held_out
+        self.rates = {"encoder.": config.encoder_rate}
 
-    def loss() -> Tensor:
-        return step(*pool.draw(config.batch_size, config.patch))
+    @classmethod
+    def build(cls, config: FlowTaskConfig, sizes: FlowConfig, sources: Sources) -> FlowTask:
+        """The task that a configuration describes.
 
-    def validate(network: nn.Module) -> dict[str, float]:
-        if validation is None or not isinstance(network, SRFlow):
-            return {}
-        with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-            critics = () if candidates is None else candidates.critics
-            return validation_figures(network, *validation, noise=config.noise, critics=critics)
+        Args:
+            config: the task's own options.
+            sizes: of a fresh flow; its scale, levels and conditioning blocks follow from the encoder.
+            sources: pictures and device.
 
-    def score(figures: Mapping[str, float]) -> float:
-        return figures["val_nll"] + (0.0 if candidates is None else candidates.score(figures))
+        Raises:
+            SRSpaceError: weights, pictures or options are missing or do not fit together.
+        """
+        model = _model(config, sizes).to(sources.device)
+        critics = [Lpips(net).to(sources.device) for net in config.lpips_nets] if config.perceptual_weight else []
+        return cls(model, sources.batches(model.scale), config, critics=critics, held_out=sources.pairs(model.scale))
 
-    loop = Loop(
-        model,
-        loss,
-        config,
-        out_dir,
-        validate=validate,
-        score=score,
-        extra=extra,
-        report=report,
-        graph=graph,
-        rates={"encoder.": encoder_rate},
-    )
-    if not (resume and loop.resume()) and initialize:
-        for module in model.modules():
+    def start(self, *, resumed: bool) -> None:
+        """Set the actnorms of a fresh flow from a first batch."""
+        if resumed or self.config.start is not None:
+            return
+        for module in self.network.modules():
             if isinstance(module, ActNorm2d):
                 module.initialize_on_next_forward = True
         with torch.no_grad():
-            loss_of(*pool.draw(config.batch_size, config.patch))
-    return loop.run()
+            self.network.encode(*self.batch())
+
+    def batch(self) -> tuple[Tensor, ...]:
+        return self.batches.draw()
+
+    def loss(self, *batch: Tensor) -> Tensor:
+        """The nll in bits per HR pixel, and what has a weight beside it."""
+        hr, lr = batch
+        config, model = self.config, self.network
+        noisy = hr + torch.randn_like(hr) * (config.noise / 255)
+        with torch.set_grad_enabled(config.train_encoder and torch.is_grad_enabled()):
+            features = model.features(lr)
+        conditions = model.conditions(features)
+        _, log_likelihood = model.log_likelihood(noisy, conditions)
+        loss = bits_per_pixel(log_likelihood, hr).mean()
+        if config.perceptual_weight:
+            one, other, originals = (inner(x) for x in draw_pairs(model.flow, conditions, hr, config.temperatures))
+            distance = perceptual(torch.cat((one, other)), originals.repeat(2, 1, 1, 1), self.critics).mean()
+            loss = loss + config.perceptual_weight * distance
+            loss = loss + config.mean_weight * error_of_mean(one, other, originals).mean()
+        if config.train_encoder and config.head_weight:
+            own = regression(model.encoder.head(features), hr, config.head_loss).mean()
+            loss = loss + config.head_weight * own
+        return loss
+
+    def validate(self) -> dict[str, float]:
+        """See :func:`srspace.training.flow_validation.validate_flow`."""
+        if self.held_out is None:
+            return {}
+        return validate_flow(self.network, *self.held_out, noise=self.config.noise, critics=self.critics)
+
+    def score(self, figures: Mapping[str, float]) -> float:
+        """The loss, but for the encoder's own output, by validation figures."""
+        loss = figures["val_nll"]
+        if self.config.perceptual_weight:
+            distances = [figures[f"val_{critic.net}_sample"] for critic in self.critics]
+            loss += self.config.perceptual_weight * sum(distances) / len(distances)
+            loss += self.config.mean_weight * 10 ** (-figures["val_psnr_mean"] / 10)
+        return loss
 
 
-@torch.no_grad()
-def validation_figures(
-    model: SRFlow,
-    hr: Tensor,
-    lr: Tensor,
-    *,
-    noise: float,
-    temperature: float = 0.9,
-    samples: int = 8,
-    critics: Sequence[Lpips] = (),
-) -> dict[str, float]:
-    """Held-out nll, and PSNR, LR-PSNR, LPIPS and share of exploded candidates at a temperature (RGB, in dB)."""
-    features = model.features(lr)
-    conditions = model.conditions(features)
-    generator = torch.Generator().manual_seed(0)
-    noisy = hr + torch.randn(hr.shape, generator=generator).to(hr) * (noise / 255)
-    _, log_likelihood = model.log_likelihood(noisy, conditions)
-    nll = -log_likelihood / (math.log(2) * hr.shape[2] * hr.shape[3])
-    shapes = model.flow.latent_shapes(*hr.shape[2:])
-    total, single, consistency, exploded = torch.zeros_like(hr), 0.0, 0.0, 0.0
-    distances = dict.fromkeys((critic.net for critic in critics), 0.0)
-    for _ in range(samples):
-        latents = [torch.randn(hr.shape[0], *s, generator=generator).to(hr) * temperature for s in shapes]
-        sr = model.flow.inverse(latents, conditions)
-        exploded += (~in_range(sr, -2, 2)).float().mean().item() / samples
-        sr = sr.nan_to_num(0.5).clamp(0, 1)
-        single += _psnr(sr, hr) / samples
-        consistency += _psnr(imresize(sr, 1 / model.scale), lr) / samples
-        total += sr / samples
-        for critic in critics:
-            with torch.autocast(hr.device.type, enabled=False):
-                distances[critic.net] += critic(sr, hr).mean().item() / samples
-    return {
-        "val_nll": nll.mean().item(),
-        "val_psnr_sample": single,
-        "val_psnr_mean": _psnr(total, hr),
-        "val_psnr_rrdb": _psnr(model.encoder.head(features).clamp(0, 1), hr),
-        "val_lr_psnr": consistency,
-        "val_exploded": exploded,
-        **{f"val_{net}_sample": distance for net, distance in distances.items()},
-    }
+def _model(config: FlowTaskConfig, sizes: FlowConfig) -> SRFlow:
+    """The flow that is named, or a fresh one; on the encoder that is named, or on the usual one.
 
-
-def _psnr(a: Tensor, b: Tensor) -> float:
-    return (-10 * (a - b).square().flatten(1).mean(1).clamp_min(1e-12).log10()).mean().item()
+    Raises:
+        SRSpaceError: weights are missing, damaged, or of sizes that do not fit together.
+    """
+    named = config.encoder or (DEFAULT_WEIGHTS if config.start is None else None)
+    encoder = None if named is None else load_encoder(resolve_weights(named))
+    if config.start is not None:
+        model = load_flow(resolve_weights(config.start))
+        if encoder is not None and encoder.config != model.encoder.config:
+            raise UsageError(f"the encoder of {named} has other sizes than the flow of {config.start} was built on.")
+    elif encoder is not None:
+        scale, blocks = encoder.config.scale, encoder.config.nb
+        fitting = replace(
+            sizes, scale=scale, levels=scale.bit_length() - 1, stack_blocks=usual_blocks(blocks, min(4, blocks))
+        )
+        model = SRFlow(encoder.config, fitting)
+    if encoder is not None:
+        model.encoder.load_state_dict(encoder.state_dict())
+    return model

@@ -2,232 +2,165 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from srspace.config import FusionConfig, TrainConfig
-from srspace.data.patches import PatchPool, Pool, oriented
+from srspace.checkpoints import load_flow, load_fusion
+from srspace.config import FusionConfig
+from srspace.devices import pick_precision
 from srspace.errors import UsageError
+from srspace.hub import resolve_weights
 from srspace.metrics import Lpips, psnr
-from srspace.models import Fusion, SRFlow
-from srspace.training.candidates import in_range
-from srspace.training.loop import Loop, seed_process
-from srspace.training.perceptual import SMALLEST, inner, perceptual_loss
+from srspace.models import Fusion, FusionNet, SetFusionNet
+from srspace.training.candidate_pool import CandidateDrawing, CandidatePool, FlowPictures
+from srspace.training.candidates import CandidateSource
+from srspace.training.losses import SMALLEST, inner, perceptual, regression
+from srspace.training.settings import FusionTaskConfig
+from srspace.training.sources import Pairs, Sources
+from srspace.training.task import Task
 
-LOSSES = ("l1", "lpips")
+REFRESH_EVERY = 10
+"""Iterations from one replacement of patches to the next."""
 
-# A candidate that leaves it is broken.
-_RANGE = (-1.5, 1.5)
-
-
-@dataclass(frozen=True)
-class CandidatePool:
-    """Candidates drawn once from the flow and kept as uint8, so that fusion training does not wait for sampling.
-
-    Attributes:
-        candidates: ``(P, N, 3, S, S)`` uint8.
-        hr: ``(P, 3, S, S)`` uint8.
-    """
-
-    candidates: Tensor
-    hr: Tensor
-
-    def __len__(self) -> int:
-        return self.hr.shape[0]
-
-    @classmethod
-    def joined(cls, pools: Sequence[CandidatePool]) -> CandidatePool:
-        """One pool of the patches of several, which have as many candidates."""
-        return cls(torch.cat([p.candidates for p in pools]), torch.cat([p.hr for p in pools]))
-
-    def replace(self, start: int, fresh: CandidatePool) -> None:
-        """Overwrite the patches from ``start`` on (wrapping around) by fresh ones."""
-        places = torch.arange(start, start + len(fresh), device=self.hr.device) % len(self)
-        self.candidates[places], self.hr[places] = fresh.candidates, fresh.hr
-
-    def draw(self, count: int, samples: int) -> tuple[Tensor, Tensor]:
-        """A batch of stacks in random order, with random flips and rotations.
-
-        Returns:
-            ``(B, samples, 3, S, S)`` and ``(B, 3, S, S)``, float32 in [0, 1].
-        """
-        device = self.hr.device
-        index = torch.randint(self.hr.shape[0], (count,), device=device)
-        order = torch.rand(count, self.candidates.shape[1], device=device).argsort(1)[:, :samples]
-        stacks, hr = self.candidates[index[:, None], order], self.hr[index]
-        masks = [torch.rand(count, device=device) < 0.5 for _ in range(3)]
-        return oriented(stacks, masks).float() / 255, oriented(hr, masks).float() / 255
+_AT_A_TIME = 4
+_BORDER = 4
 
 
-@torch.no_grad()
-def draw_candidates(
-    model: SRFlow,
-    pool: Pool,
-    *,
-    patches: int,
-    samples: int,
-    patch: int,
-    temperatures: Sequence[float] = (0.9,),
-    batch_size: int = 16,
-    together: int = 5,
-    in_order: bool = False,
-    progress: Callable[[float], None] | None = None,
-) -> CandidatePool:
-    """Sample the flow on random patches; a broken candidate is drawn again at a lower temperature.
+class FusionTask(Task):
+    """A network that merges candidates, by L1 (fidelity) or LPIPS (natural looks).
+
+    The paper's Fusion-L1 and Fusion-LPIPS (Korkmaz et al., 2022, arXiv 2209.08564) are the kind for stacks; the kind
+    for sets takes any number of candidates. Patches are drawn ahead and replaced all along, so that the network does
+    not learn them by heart.
 
     Args:
-        model: the flow, on the pool's device.
-        pool: training pairs.
-        patches: P, how many patches to draw.
-        samples: N, candidates per patch.
-        patch: side of an HR patch.
-        temperatures: each batch uses one of them at random.
-        batch_size: patches computed at a time.
-        together: candidates of a patch decoded at a time (a GPU waits for its host otherwise).
-        in_order: take the pool's tiles whole, one after the other, instead of random crops.
-        progress: called with the share done.
-    """
-    stacks, originals = [], []
-    done = 0
-    while done < patches:
-        count = min(batch_size, patches - done)
-        if in_order and isinstance(pool, PatchPool):
-            hr, lr = (x[done : done + count].float() / 255 for x in (pool.hr, pool.lr))
-        else:
-            hr, lr = pool.draw(count, patch)
-        conditions = model.conditions(model.features(lr))
-        shapes = model.flow.latent_shapes(patch, patch)
-        temperature = temperatures[int(torch.randint(len(temperatures), (1,)))]
-        candidates = []
-        for first in range(0, samples, together):
-            group = min(together, samples - first)
-            repeated = conditions.select(torch.arange(count, device=hr.device).repeat(group))
-            sr = hr.new_full((group * count, *hr.shape[1:]), torch.nan)
-            for attempt in range(4):
-                tau = temperature * 0.7**attempt
-                latents = [torch.randn(group * count, *s, device=hr.device) * tau for s in shapes]
-                sr = torch.where(in_range(sr, *_RANGE), sr, model.flow.inverse(latents, repeated))
-                if in_range(sr, *_RANGE).all():
-                    break
-            rounded = (sr.nan_to_num(0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-            candidates += rounded.unflatten(0, (group, count)).unbind(0)
-        stacks.append(torch.stack(candidates, 1))
-        originals.append((hr * 255).round().to(torch.uint8))
-        done += count
-        if progress is not None:
-            progress(done / patches)
-    return CandidatePool(torch.cat(stacks), torch.cat(originals))
-
-
-def train_fusion(
-    network: Fusion,
-    pool: CandidatePool,
-    config: TrainConfig,
-    out_dir: Path,
-    *,
-    loss: Literal["l1", "lpips"],
-    backbones: Sequence[Literal["alex", "squeeze", "vgg"]] = ("alex",),
-    pixel_weight: float = 0.0,
-    validation: CandidatePool | None = None,
-    judge: Literal["alex", "squeeze", "vgg"] | None = None,
-    refresh: Callable[[], CandidatePool] | None = None,
-    refresh_every: int = 10,
-    amp: bool = True,
-    resume: bool = True,
-    extra: Mapping[str, Any] | None = None,
-    report: Callable[[dict[str, Any]], None] | None = None,
-) -> dict[str, Any]:
-    """Train a fusion network with L1 or LPIPS.
-
-    Args:
-        network: the network, on the pool's device.
-        pool: candidates.
-        config: settings (``noise`` and ``patch`` do not apply: the pool has its own patches).
-        out_dir: run folder.
-        loss: ``"l1"`` or ``"lpips"``.
-        backbones: LPIPS backbones to train on; their distances are averaged. Each overlooks patterns of its own.
-        pixel_weight: weight of an L1 term added to LPIPS.
-        validation: held-out candidates.
-        judge: a further LPIPS backbone to validate on beside the training ones.
-        refresh: draws fresh patches, which replace the oldest of the pool, so that the network does not learn the
-            pool by heart.
-        refresh_every: iterations from one such replacement to the next.
-        amp: run the network in bfloat16.
-        resume: go on from the folder's state.
-        extra: further entries for ``config.json``.
-        report: called with every log record.
-
-    Returns:
-        The last log record.
+        network: the network, on its device.
+        drawing: draws its candidates, on the same device.
+        batch_size: B, patches in a batch.
+        config: the task's options.
+        held_out: pairs to validate on, with candidates of the first flow at temperature 0.9.
 
     Raises:
-        UsageError: the loss is unknown, the pool has fewer candidates than the network takes, or patches too small
-            for LPIPS.
+        UsageError: there are fewer candidates than the network takes, or patches too small for LPIPS.
     """
-    if loss not in LOSSES:
-        raise UsageError(f"the loss must be one of {', '.join(LOSSES)}, not {loss!r}.")
-    there, wanted = pool.candidates.shape[1], network.config.samples
-    if wanted is not None and there < wanted:
-        raise UsageError(f"the network takes {wanted} candidates, the pool has {there}.")
-    side = pool.hr.shape[-1]
-    if loss == "lpips" and side < SMALLEST:
-        raise UsageError(f"a patch for LPIPS must be at least {SMALLEST} pixels wide, not {side}.")
-    judged = wanted or min(there, FusionConfig.samples or there)
-    seed_process(config.seed)
-    device = pool.hr.device
-    network.train().requires_grad_(True)
-    judges = (judge,) if judge and validation is not None else ()
-    nets = {*backbones, *judges} if loss == "lpips" or judges else set()
-    critics = {net: Lpips(net).to(device) for net in sorted(nets)}
-    distances = [critics[net] for net in backbones] if loss == "lpips" else []
 
-    numbers = random.Random(config.seed)
-    iteration, oldest = 0, 0
+    network: Fusion
 
-    def step() -> Tensor:
-        nonlocal iteration, oldest
-        iteration += 1
-        if refresh is not None and iteration % refresh_every == 0:
-            fresh = refresh()
-            pool.replace(oldest, fresh)
-            oldest = (oldest + len(fresh)) % len(pool)
-        # A network for any number of candidates sees the usual one in half of the steps.
-        samples = wanted or (judged if numbers.random() < 0.5 else numbers.randint(min(2, there), there))
-        stacks, hr = pool.draw(config.batch_size, samples)
-        with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-            sr = network(stacks)
-        sr, hr = inner(sr), inner(hr)
-        pixel = (sr - hr).abs().mean()
-        return perceptual_loss(sr, hr, distances) + pixel_weight * pixel if distances else pixel
+    def __init__(
+        self,
+        network: Fusion,
+        drawing: CandidateDrawing,
+        batch_size: int,
+        config: FusionTaskConfig,
+        *,
+        held_out: Pairs | None = None,
+    ) -> None:
+        wanted = network.config.samples
+        if wanted is not None and drawing.samples < wanted:
+            raise UsageError(f"the network takes {wanted} candidates, but {drawing.samples} are drawn.")
+        if config.loss == "lpips" and drawing.patch < SMALLEST:
+            raise UsageError(f"a patch for LPIPS must be at least {SMALLEST} pixels wide, not {drawing.patch}.")
+        self.network = network.requires_grad_(True)
+        self.drawing, self.batch_size, self.config = drawing, batch_size, config
+        self.samples = self._usual = wanted or min(config.samples, drawing.samples)
+        trained = config.lpips_nets if config.loss == "lpips" else ()
+        judges = (config.judge,) if config.judge is not None and held_out is not None else ()
+        device = next(network.parameters()).device
+        self._judges = {net: Lpips(net).to(device) for net in dict.fromkeys((*trained, *judges))}
+        self.critics = [self._judges[net] for net in trained]
+        self.held_out = None if held_out is None else self._held_out(held_out)
+        self.extra = {"scale": drawing.flows[0].source.scale, "loss": config.loss}
 
-    def validate(trained: nn.Module) -> dict[str, float]:
-        if validation is None:
+    @classmethod
+    def build(cls, config: FusionTaskConfig, sizes: FusionConfig, sources: Sources) -> FusionTask:
+        """The task that a configuration describes.
+
+        Args:
+            config: the task's own options.
+            sizes: of a fresh network, but for its number of candidates.
+            sources: pictures, one folder for each flow, and device.
+
+        Raises:
+            SRSpaceError: weights, pictures or options are missing or do not fit together.
+        """
+        if len(config.weights) != len(sources.folders):
+            raise UsageError(
+                "every flow needs a folder of pictures of its own: "
+                f"there are {len(config.weights)} flows and {len(sources.folders)} folders."
+            )
+        device = sources.device
+        flows = [load_flow(resolve_weights(name)).to(device) for name in config.weights]
+        if any(flow.scale != flows[0].scale for flow in flows):
+            raise UsageError("the flows do not all upscale by the same factor.")
+        precision = pick_precision("auto", device)
+        pictures = tuple(
+            FlowPictures(CandidateSource(flow, precision), sources.pool(folder, flow.scale))
+            for flow, folder in zip(flows, sources.folders, strict=True)
+        )
+        network: Fusion
+        if config.start is not None:
+            loaded = load_fusion(resolve_weights(config.start))
+            if not isinstance(loaded, Fusion):
+                raise UsageError(f"{config.start} holds a network with a dial; train it as a dial instead.")
+            network = loaded
+        elif config.kind == "stack":
+            network = FusionNet(replace(sizes, samples=config.samples))
+        else:
+            network = SetFusionNet(replace(sizes, samples=None))
+        # More than a stack: which of them it sees differs from step to step.
+        drawing = CandidateDrawing(pictures, config.samples * 3 // 2, sources.train.patch, config.temperatures)
+        held_out = sources.pairs(flows[0].scale)
+        return cls(network.to(device), drawing, sources.train.batch_size, config, held_out=held_out)
+
+    def start(self, *, resumed: bool) -> None:
+        """Draw the patches that training begins with."""
+        self.pool = self.drawing.draw(self.config.patches)
+
+    def prepare(self, iteration: int) -> Hashable:
+        """Replace the oldest patches now and then, and choose how many candidates the step merges."""
+        turn, refresh = iteration // REFRESH_EVERY, self.config.refresh
+        if refresh and iteration % REFRESH_EVERY == 0 and iteration > 0:
+            self.pool.replace(turn * refresh % len(self.pool), self.drawing.draw(refresh))
+        if self.network.config.samples is None:
+            # A network for any number of candidates sees the usual one in half of the steps.
+            most = self.drawing.samples
+            other = int(torch.randint(min(2, most), most + 1, ()))
+            self.samples = self._usual if torch.rand(()) < 0.5 else other
+        return self.samples
+
+    def batch(self) -> tuple[Tensor, ...]:
+        return self.pool.draw(self.batch_size, self.samples)
+
+    def loss(self, *batch: Tensor) -> Tensor:
+        stacks, hr = batch
+        sr, hr = inner(self.network(stacks)), inner(hr)
+        pixel = regression(sr, hr, "l1").mean()
+        if not self.critics:
+            return pixel
+        return perceptual(sr, hr, self.critics).mean() + self.config.pixel_weight * pixel
+
+    def validate(self) -> dict[str, float]:
+        """PSNR-Y in dB and LPIPS of the network's results, of the candidates' mean and of a candidate."""
+        if self.held_out is None:
             return {}
-        figures: dict[str, list[Tensor]] = {}
-        for stack, hr in zip(validation.candidates.split(4), validation.hr.split(4), strict=True):
-            stack, target = stack[:, :judged].float() / 255, hr.float() / 255
-            fused = trained(stack).clamp(0, 1)
+        figures: dict[str, list[Tensor]] = defaultdict(list)
+        pairs = zip(self.held_out.candidates.split(_AT_A_TIME), self.held_out.hr.split(_AT_A_TIME), strict=True)
+        for stack, hr in ((candidates.float() / 255, original.float() / 255) for candidates, original in pairs):
+            fused = self.network(stack).clamp(0, 1)
             for name, sr in (("fusion", fused), ("mean", stack.mean(1)), ("sample", stack[:, 0])):
-                figures.setdefault(f"val_psnr_{name}", []).append(psnr(sr, target, y_only=True, border=4))
-                for net, critic in critics.items():
-                    figures.setdefault(f"val_{net}_{name}", []).append(critic(sr, target))
+                figures[f"val_psnr_{name}"].append(psnr(sr, hr, y_only=True, border=_BORDER))
+                for net, critic in self._judges.items():
+                    figures[f"val_{net}_{name}"].append(critic(sr, hr))
         return {key: torch.cat(values).mean().item() for key, values in figures.items()}
 
-    def score(figures: Mapping[str, float]) -> float:
-        if loss == "l1":
+    def score(self, figures: Mapping[str, float]) -> float:
+        if not self.critics:
             return -figures["val_psnr_fusion"]
-        return sum(figures[f"val_{net}_fusion"] for net in backbones)
+        return sum(figures[f"val_{critic.net}_fusion"] for critic in self.critics)
 
-    loop = Loop(
-        network, step, config, out_dir, validate=validate, score=score,
-        extra=extra, report=report, dtype=torch.float16,
-    )  # fmt: skip
-    if resume:
-        loop.resume()
-    return loop.run()
+    def _held_out(self, pairs: Pairs) -> CandidatePool:
+        return CandidatePool.drawn(self.drawing.flows[0].source, *pairs, self._usual, (0.9,))

@@ -105,7 +105,7 @@ def test_files_that_are_not_read_are_left_out_by_name(tmp_path: Path, settings: 
     only_that = tmp_path / "only"
     only_that.mkdir()
     (only_that / "b.psd").write_bytes(b"8BPS")
-    with pytest.raises(NoPictureError, match=r"no picture in .* that is read \(left out: b.psd\)"):
+    with pytest.raises(NoPictureError, match=r"no pictures in .* that can be read \(left out: b.psd\)"):
         upscale_files(only_that, settings)
     (alone,) = upscale_files(folder / "b.psd", settings)
     assert isinstance(alone, Failed), "named by the user, it is tried"

@@ -12,7 +12,7 @@ from srspace.modes import Mode, Parameter
 from srspace.provenance import Provenance
 from srspace.sampling import Redraw
 
-MADE = Made("weights", None, "mean", 0.9, 10, 0, 4, "cpu", "fp32")
+MADE = Made("weights", None, "mean", 0.9, 10, 0, 4, "cpu", "fp32", "independent")
 OUTCOMES = [
     Done("a.png", "b.png", MADE, 32, 24, 0.12345, (Redraw(3, 0.7, 2, "why"),)),
     Kept("a.png", "b.png", Made(mode="rrdb", n=0), 32, 24, MADE),
@@ -65,7 +65,12 @@ def test_settings_that_do_not_apply_are_not_told():
 
 def test_a_mark_gives_back_what_went_into_it():
     toy = Mode("toy", "of a test", "nowhere:make", parameters=(Parameter("strength", 0.5, 0, 1, "How."),))
-    for original in (made(), made("rrdb"), made(toy), made(toy, parameters={"strength": 0.25})):
+    mirrored = made(sampling=SamplingConfig(latents="antithetic"))
+    assert mirrored.for_mark()["latents"] == mirrored.latents == "antithetic"
+    assert (
+        "latents" not in made().for_mark() and Made.told_by(Provenance("", made().for_mark())).latents == made().latents
+    )
+    for original in (made(), mirrored, made("rrdb"), made(toy), made(toy, parameters={"strength": 0.25})):
         mark = Provenance.from_xmp(Provenance("", original.for_mark()).to_xmp())
         told = Made.told_by(mark)
         assert told.for_mark() == original.for_mark() and told.device is None
@@ -87,6 +92,7 @@ def test_folders_of_weights_are_marked_by_name(tmp_path):
         (made("rrdb"), True),
         (made(sampling=SamplingConfig(seed=1)), True),
         (made(weights="others"), True),
+        (made(sampling=SamplingConfig(latents="antithetic")), True),
         (Made.by(BatchSettings(), fusion=None, scale=4, device="cuda:0", precision="bf16"), False),
     ],
 )

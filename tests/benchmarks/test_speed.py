@@ -9,20 +9,20 @@ from __future__ import annotations
 import pytest
 import torch
 
-from srspace import speed
-from srspace.collapse import MeanSink, StackSink, median_of
+from srspace import modes
+from srspace.benchmark import synthetic
 from srspace.config import FlowConfig, RRDBConfig, SamplingConfig
 from srspace.devices import pick_device, pick_precision
-from srspace.latents import draw_latents
 from srspace.models import PreparedSRFlow, SRFlow
-from srspace.sampling import Sampler
+from srspace.sampling import Sampler, draw_latents
+from tests.naive import naive_decode
 
 SIZE = (32, 32)
 
 
 @pytest.fixture(scope="module")
 def model() -> SRFlow:
-    return speed.random_model(RRDBConfig(), FlowConfig()).to(pick_device())
+    return synthetic.random_model(RRDBConfig(), FlowConfig()).to(pick_device())
 
 
 @pytest.fixture(scope="module")
@@ -31,27 +31,18 @@ def prepared(model: SRFlow) -> PreparedSRFlow:
     return PreparedSRFlow(model, pick_precision("auto", device))
 
 
-@pytest.mark.parametrize("samples", [1, 8])
-def test_mean(benchmark, prepared: PreparedSRFlow, samples: int):
-    lr = speed.grey_image(*SIZE)
-    image = benchmark(lambda: Sampler(prepared, lr, SamplingConfig(samples=samples)).collapse(MeanSink))
+@pytest.mark.parametrize(("mode", "samples"), [("mean", 1), ("mean", 8), ("median", 8)])
+def test_mode(benchmark, prepared: PreparedSRFlow, mode: str, samples: int):
+    lr = synthetic.grey_image(*SIZE)
+    maker = modes.find(mode).sink(samples)
+    image = benchmark(lambda: Sampler(prepared, lr, SamplingConfig()).collapse(maker))
     assert image.shape == (3, 128, 128)
 
 
-def test_median(benchmark, prepared: PreparedSRFlow):
-    lr = speed.grey_image(*SIZE)
-
-    def run() -> torch.Tensor:
-        sampler = Sampler(prepared, lr, SamplingConfig(samples=8), stacked=True)
-        return sampler.collapse(lambda count: StackSink(count, median_of))
-
-    assert benchmark(run).shape == (3, 128, 128)
-
-
 def test_conditions(benchmark, prepared: PreparedSRFlow):
-    lr = speed.grey_image(*SIZE).to(prepared.device)[None]
-    conditions = benchmark(lambda: prepared.conditions(lr))
-    assert len(conditions) == 2
+    lr = synthetic.grey_image(*SIZE).to(prepared.device)[None]
+    conditions = benchmark(lambda: prepared.conditions(prepared.features(lr)))
+    assert len(conditions.levels) == 2
 
 
 def test_preparing(benchmark, model: SRFlow):
@@ -65,9 +56,9 @@ def test_latents(benchmark, prepared: PreparedSRFlow):
 
 
 def test_naive(benchmark, model: SRFlow):
-    lr = speed.grey_image(*SIZE)
+    lr = synthetic.grey_image(*SIZE)
     latents = draw_latents(model.flow.latent_shapes(128, 128), seed=0, index=0, temperature=0.9)
     device = pick_device()
     arguments = (lr.to(device)[None], [z.to(device)[None] for z in latents])
     with torch.no_grad():
-        assert benchmark(lambda: speed.naive_decode(model, *arguments)).shape == (1, 3, 128, 128)
+        assert benchmark(lambda: naive_decode(model, *arguments)).shape == (1, 3, 128, 128)

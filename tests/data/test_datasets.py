@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from srspace.cli.main import main
+from srspace.data import catalog as catalogue
 from srspace.data import datasets
 from srspace.data.datasets import find_pairs, load_catalog, locate, open_dataset, prepare, pull
 from srspace.data.download import Archive, fetch, unpack
@@ -258,7 +259,7 @@ def catalog(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         f'[[small.archives]]\nhub = "owner/small"\nfile = "data/small.tar.gz"\n'
         f'[both]\ntitle = "B"\nimages = 3\nparts = ["val", "small"]\n{common}'
     )
-    monkeypatch.setattr(datasets, "CATALOG", path)
+    monkeypatch.setattr(catalogue, "CATALOG", path)
     monkeypatch.setenv("HF_ENDPOINT", url)
     monkeypatch.setenv("SRSPACE_DATA", str(tmp_path / "data"))
     load_catalog.cache_clear()
@@ -364,11 +365,14 @@ def test_a_dead_network_says_what_to_put_where(server: Server, catalog: Path, ca
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{free.getsockname()[1]}"
-    text = datasets.CATALOG.read_text().replace(f"http://127.0.0.1:{server.server_port}", dead)
-    datasets.CATALOG.write_text(text)
+    text = catalogue.CATALOG.read_text().replace(f"http://127.0.0.1:{server.server_port}", dead)
+    catalogue.CATALOG.write_text(text)
     load_catalog.cache_clear()
     assert main(["bench", "val", "--rows", "bicubic"]) == 1
-    one_sentence(capsys, f"put the unpacked V_HR and V_LR/X4 from h into {catalog / 'V'}")
+    words = (
+        f"put the unpacked V_HR and V_LR/X4 from h into {catalog / 'V'}. Or run 'srspace data pull val' with a network."
+    )
+    one_sentence(capsys, words)
 
 
 def test_unknown_names_are_refused(catalog: Path, capsys):

@@ -1,9 +1,9 @@
-"""The conditional normalizing flow and its parts."""
+"""The conditional normalizing flow: a module for each kind of layer, and the decoder that inference uses."""
 
 from srspace.models.flow.actnorm import ActNorm2d
 from srspace.models.flow.coupling import ConditionalAffineCoupling, CouplingCondition
-from srspace.models.flow.decoder import FlowDecoder, StepCondition
-from srspace.models.flow.flow import ConditionalFlow, FlowConditions, standard_normal_log_prob
+from srspace.models.flow.decoder import DecoderConditions, FlowDecoder
+from srspace.models.flow.flow import ConditionalFlow, FlowConditions, latent_shapes, standard_normal_log_prob
 from srspace.models.flow.permutation import InvertibleConv1x1
 from srspace.models.flow.reshape import Split2d, Squeeze2d
 from srspace.models.flow.step import FlowStep
@@ -13,12 +13,13 @@ __all__ = [
     "ConditionalAffineCoupling",
     "ConditionalFlow",
     "CouplingCondition",
+    "DecoderConditions",
     "FlowConditions",
     "FlowDecoder",
     "FlowStep",
     "InvertibleConv1x1",
     "Split2d",
     "Squeeze2d",
-    "StepCondition",
+    "latent_shapes",
     "standard_normal_log_prob",
 ]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from srspace.config import FlowConfig
 from srspace.models.flow.coupling import ConditionalAffineCoupling, CouplingCondition
 from srspace.models.flow.reshape import Split2d, Squeeze2d
-from srspace.models.flow.step import FlowStep, InverseLinear
+from srspace.models.flow.step import FlowStep
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,6 @@ class FlowLevel(nn.Module):
         )
         self.split = None if last else Split2d(channels)
         self.out_channels = channels if self.split is None else self.split.kept
-        # The transitions and the first step have no coupling between them, so they invert as one map.
-        runs = [[*self.transitions, self.steps[0]], *([step] for step in list(self.steps)[1:])]
-        self._inverses = [InverseLinear(run) for run in runs]
 
     def conditions(self, features: Tensor) -> tuple[CouplingCondition, ...]:
         """Run what depends on the LR image alone, with one wide convolution for all steps.
@@ -95,10 +92,10 @@ class FlowLevel(nn.Module):
         """Decode what :meth:`forward` passed on, with the split's latent."""
         if self.split is not None and latent is not None:
             y = self.split.inverse(y, latent)
-        for step, condition, linear in zip(
-            reversed(self.steps), reversed(conditions), reversed(self._inverses), strict=True
-        ):
-            y = linear(step.coupling.inverse(y, condition))  # type: ignore[operator, call-arg]
+        for step, condition in zip(reversed(self.steps), reversed(conditions), strict=True):
+            y = step.inverse(y, condition)  # type: ignore[operator]
+        for step in reversed(self.transitions):
+            y = step.inverse(y)  # type: ignore[operator]
         out: Tensor = self.squeeze.inverse(y)
         return out
 
@@ -137,13 +134,7 @@ class ConditionalFlow(nn.Module):
 
     def latent_shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
         """``(C, H, W)`` of each latent of an HR image of that size: splits first, the final latent last."""
-        shapes: list[tuple[int, int, int]] = []
-        for i, level in enumerate(self.levels):
-            h, w = height >> (i + 1), width >> (i + 1)
-            split = level.split
-            channels = split.conv.out_channels // 2 if isinstance(split, Split2d) else level.out_channels
-            shapes.append((channels, h, w))  # type: ignore[arg-type]
-        return shapes
+        return latent_shapes(self.config, height, width)
 
     def forward(self, hr: Tensor, conditions: FlowConditions) -> tuple[list[Tensor], Tensor]:
         """Encode.
@@ -165,7 +156,11 @@ class ConditionalFlow(nn.Module):
         return [*latents, x], log_det
 
     def inverse(self, latents: Sequence[Tensor], conditions: FlowConditions) -> Tensor:
-        """Decode latents to ``(B, 3, H, W)``, unclamped; conditions of batch 1 serve all candidates."""
+        """Decode latents to ``(B, 3, H, W)``, unclamped; conditions of batch 1 serve all candidates.
+
+        This is the plain, differentiable inverse, for training. Where no gradient is wanted
+        :class:`srspace.models.flow.FlowDecoder` computes the same, several times as fast.
+        """
         if len(latents) != len(self.levels):
             raise ValueError(f"{len(self.levels)} latents are needed, not {len(latents)}")
         x = latents[-1]
@@ -173,6 +168,17 @@ class ConditionalFlow(nn.Module):
             latent = latents[i] if i < len(self.levels) - 1 else None
             x = self.levels[i].inverse(x, latent, conditions.levels[i])  # type: ignore[operator]
         return x
+
+
+def latent_shapes(config: FlowConfig, height: int, width: int) -> list[tuple[int, int, int]]:
+    """``(C, H, W)`` of each latent of an HR image of that size: splits first, the final latent last."""
+    shapes, channels = [], 3
+    for i in range(config.levels):
+        channels *= 4
+        kept = 0 if i == config.levels - 1 else channels // 2
+        shapes.append((channels - kept, height >> (i + 1), width >> (i + 1)))
+        channels = kept
+    return shapes
 
 
 def standard_normal_log_prob(latent: Tensor) -> Tensor:

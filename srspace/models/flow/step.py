@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from srspace.models.flow.actnorm import ActNorm2d
@@ -40,6 +39,15 @@ class FlowStep(nn.Module):
             log_det = log_det + log_det_coupling
         return x, log_det
 
+    def inverse(self, y: Tensor, condition: CouplingCondition | None = None) -> Tensor:
+        """Undo :meth:`forward`, differentiably and without waiting for the device."""
+        if self.coupling is not None:
+            if condition is None:
+                raise ValueError("a step with a coupling needs its condition")
+            y = self.coupling.inverse(y, condition)
+        with torch.autocast(y.device.type, enabled=False):
+            return self.actnorm.inverse(self.invconv.inverse(y))
+
     def linear(self) -> tuple[Tensor, Tensor]:
         """Actnorm and 1x1 convolution as one affine map ``y = A x + b``, in float64 on the CPU."""
         bias, logs = self.actnorm.bias.detach().double().cpu(), self.actnorm.logs.detach().double().cpu()
@@ -62,32 +70,3 @@ def inverse_linear(steps: Sequence[FlowStep]) -> tuple[Tensor, Tensor]:
         matrix, bias = outer @ matrix, outer @ bias + outer_bias
     inverse = torch.linalg.inv(matrix)
     return inverse, -inverse @ bias
-
-
-class InverseLinear:
-    """:func:`inverse_linear` as a 1x1 convolution, computed again only when a weight has changed.
-
-    Where gradients are wanted, the maps are inverted one by one on their device, in every call.
-
-    Args:
-        steps: steps in encoding order.
-    """
-
-    def __init__(self, steps: Sequence[FlowStep]) -> None:
-        self._steps = list(steps)
-        self._key: tuple[object, ...] = ()
-        self._weight = self._bias = torch.empty(0)
-
-    def __call__(self, y: Tensor) -> Tensor:
-        parameters = [p for s in self._steps for p in (s.actnorm.bias, s.actnorm.logs, s.invconv.weight)]
-        if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
-            with torch.autocast(y.device.type, enabled=False):
-                for step in reversed(self._steps):
-                    y = step.actnorm.inverse(step.invconv.inverse(y))
-                return y
-        key = (y.device, y.dtype, *((p.data_ptr(), p._version) for p in parameters))
-        if key != self._key:
-            matrix, bias = inverse_linear(self._steps)
-            self._weight, self._bias, self._key = matrix.to(y)[:, :, None, None], bias.to(y), key
-        with torch.autocast(y.device.type, enabled=False):
-            return F.conv2d(y, self._weight, self._bias)

@@ -1,0 +1,9 @@
+"""Candidates of the SR space: seeded latents, tiles, the guard that checks candidates, and the loop that draws them."""
+
+from srspace.sampling.latents import draw_latents
+from srspace.sampling.plan import Plan
+from srspace.sampling.redraws import Redraw
+from srspace.sampling.sampler import Sampler
+from srspace.sampling.tiles import MARGIN, Tile, plan_tiles
+
+__all__ = ["MARGIN", "Plan", "Redraw", "Sampler", "Tile", "draw_latents", "plan_tiles"]

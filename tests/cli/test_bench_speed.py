@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from srspace.cli.main import main
+
+
+def test_the_command_prints_a_table_and_json(capsys: pytest.CaptureFixture[str]):
+    arguments = ["bench", "speed", "--size", "16x12", "-n", "2", "--repeats", "1", "--device", "cpu"]
+    assert main([*arguments, "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["samples"] == 2 and values["height"] == 64 and values["mode"] == "mean"
+    assert main([*arguments, "--mode", "median"]) == 0
+    out = capsys.readouterr().out
+    assert "candidates/s" in out and "median" in out
+
+
+@pytest.mark.parametrize("arguments", [["--size", "12"], ["--size", "0x4"], ["--mode", "theirs"], ["-n", "0"]])
+def test_bad_settings_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main(["bench", "speed", *arguments]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

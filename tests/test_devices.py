@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import errno
+
+import pytest
+import torch
+
+from srspace.devices import memory_cap, out_of_memory, pick_device, pick_precision
+from srspace.errors import ResourceError, UsageError
+
+
+@pytest.fixture
+def fractions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
+    """What torch is told of the share of an 80 GiB card that it may take."""
+    told: list[tuple[float, int]] = []
+    total = type("Properties", (), {"total_memory": 80 << 30})
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: total)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *given: told.append(given))
+    return told
+
+
+def test_the_cap_on_a_cuda_device_is_lifted_again(fractions: list[tuple[float, int]]):
+    for device, limit in (("cpu", 1 << 30), ("cuda", None)):
+        with memory_cap(torch.device(device), limit):
+            assert not fractions
+    with pytest.raises(KeyError), memory_cap(torch.device("cuda"), 4 << 30):
+        assert fractions == [(0.05, 3)]
+        raise KeyError
+    assert fractions == [(0.05, 3), (1.0, 3)]
+    with memory_cap(torch.device("cuda:1"), 160 << 30):
+        assert fractions[2:] == [(1.0, 1)]
+
+
+def test_of_several_caps_the_smallest_holds(fractions: list[tuple[float, int]]):
+    with memory_cap(torch.device("cuda:0"), 8 << 30):
+        with memory_cap(torch.device("cuda:0"), 4 << 30):
+            pass
+        with memory_cap(torch.device("cuda:0"), 16 << 30):
+            pass
+    assert [share for share, _ in fractions] == [0.1, 0.05, 0.1, 0.1, 0.1, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.cuda.OutOfMemoryError("CUDA out of memory."), True),
+        (MemoryError(), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
+        (OSError(errno.ENOSPC, "No space left on device"), False),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_lack_of_memory_has_many_names(error: Exception, expected: bool):
+    assert out_of_memory(error) is expected
+
+
+def test_torch_says_so_when_the_computer_has_not_that_much():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 50)
+    assert out_of_memory(caught.value)
+
+
+def test_devices_and_precisions_that_are_not_there_are_refused():
+    with pytest.raises(UsageError, match="not a device"):
+        pick_device("gpu")
+    with pytest.raises(UsageError, match="precision"):
+        pick_precision("half", torch.device("cpu"))
+    if not torch.cuda.is_available():
+        with pytest.raises(ResourceError, match="not available"):
+            pick_device("cuda")

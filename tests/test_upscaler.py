@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
+
+import numpy as np
+import pytest
+import torch
+
+import srspace
+from srspace import modes
+from srspace.collapse import spool
+from srspace.config import DialConfig, FusionConfig, SamplingConfig
+from srspace.errors import DeviceMemoryError, MemoryLimitError, StackSizeError, UsageError, WeightsError
+from srspace.models import DialFusion, FusionNet, SetFusionNet, SRFlow
+from srspace.modes import Mode, Parameter, SinkMaker
+from srspace.resize import imresize
+from srspace.upscaler import Upscaler
+from tests.conftest import small_flow
+from tests.toy import ToyModel, pixel_of, smooth
+
+LR = smooth(24, 30)
+MODES = list(modes.every())
+
+
+def fusion_networks(features: int = 24) -> dict[str, srspace.models.Fusion | srspace.models.DialFusion]:
+    torch.manual_seed(0)
+    networks = {
+        "fusion-l1": FusionNet(FusionConfig(samples=2, channels=4, blocks=0)),
+        "fusion-lpips": SetFusionNet(FusionConfig(samples=None, channels=4, blocks=0, embedding=4)),
+        "dial": DialFusion(DialConfig(features=features, channels=4, blocks=1, embedding=4)),
+    }
+    for network in networks.values():
+        torch.nn.init.normal_(network.tail.weight, std=0.05)
+    return networks
+
+
+@pytest.fixture(scope="module")
+def flow_upscaler() -> Upscaler:
+    return Upscaler(small_flow(), fusion_networks(), device="cpu", precision="fp32")
+
+
+@pytest.fixture
+def upscaler(flow_upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch) -> Upscaler:
+    """An upscaler whose candidates can be told beforehand."""
+    monkeypatch.setattr(flow_upscaler, "prepared", ToyModel())
+    toy_sized = fusion_networks(features=6)["dial"].eval().requires_grad_(False)
+    monkeypatch.setattr(flow_upscaler, "fusion", {**flow_upscaler.fusion, "dial": toy_sized})
+    return flow_upscaler
+
+
+def collapsed(upscaler: Upscaler, mode: str | Mode, **settings) -> torch.Tensor:
+    return upscaler.collapse(LR, mode=mode, sampling=SamplingConfig(samples=4, **settings))[0]
+
+
+class TestWatching:
+    """Candidates that are watched are those that are merged, and change nothing."""
+
+    @pytest.mark.parametrize(("tile", "place"), [(0, "memory"), (16, "memory"), (16, "file")])
+    @pytest.mark.parametrize("mode", MODES)
+    def test_the_result_is_the_same_bit_for_bit(
+        self, upscaler: Upscaler, mode: str, tile: int, place: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        if place == "file":
+            monkeypatch.setattr(spool, "available_memory", lambda device: 1000)
+        sampling, seen = SamplingConfig(samples=4, seed=7, tile=tile), {}
+        expected, _ = upscaler.collapse(LR, mode=mode, sampling=sampling)
+        upscaler.prepared = ToyModel({2: pixel_of(2.5)})
+        broken, redraws = upscaler.collapse(LR, mode=mode, sampling=sampling)
+        upscaler.prepared = ToyModel({2: pixel_of(2.5)})
+        image, again = upscaler.collapse(LR, mode=mode, sampling=sampling, on_candidate=seen.__setitem__)
+        count = modes.find(mode).count(4)
+        assert torch.equal(image, broken) and again == redraws
+        assert list(seen) == list(range(count)) and len(redraws) == (count > 2)
+        assert torch.equal(image, expected) == (count <= 2)
+        if mode == "mean":
+            assert torch.allclose(image, torch.stack(list(seen.values())).mean(0), atol=1e-6)
+
+    def test_pictures_are_watched_with_the_result_finished_alike(self, upscaler: Upscaler):
+        picture = srspace.Picture(
+            rgb=np.repeat(LR[:1].numpy().transpose(1, 2, 0), 3, axis=2), alpha=np.ones((24, 30), np.float32), grey=True
+        )
+        seen: dict[int, srspace.Picture] = {}
+        result = upscaler.upscale(picture, sampling=SamplingConfig(samples=2), on_candidate=seen.__setitem__)
+        assert list(seen) == [0, 1]
+        for image in (result.picture, *seen.values()):
+            assert image.grey and image.alpha.shape == (96, 120) and (image.rgb[..., 0] == image.rgb[..., 2]).all()
+        assert np.allclose(result.picture.rgb, (seen[0].rgb + seen[1].rgb) / 2, atol=1e-6)
+
+
+class TestMemory:
+    """In every mode, and wherever it happens, memory that runs out leads to smaller tiles and the same pixels."""
+
+    @pytest.mark.parametrize("watched", [False, True])
+    @pytest.mark.parametrize("place", ["features", "conditions", "decode", "result"])
+    @pytest.mark.parametrize("mode", MODES)
+    def test_pixels_are_those_of_an_undisturbed_run(
+        self, upscaler: Upscaler, mode: str, place: str, watched: bool, monkeypatch: pytest.MonkeyPatch
+    ):
+        undisturbed, failed, seen, expected = collapsed(upscaler, mode), [], {}, {}
+        upscaler.collapse(
+            LR, mode=mode, sampling=SamplingConfig(samples=4), on_candidate=lambda i, x: expected.__setitem__(i, x)
+        )
+
+        def fail(name: str) -> None:
+            if name == place and not failed:
+                failed.append(name)
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+        upscaler.prepared = ToyModel()
+        upscaler.prepared.before = fail
+        monkeypatch.setattr(Mode, "sink", failing(Mode.sink, lambda: fail("result")))
+        image, _ = upscaler.collapse(
+            LR, mode=mode, sampling=SamplingConfig(samples=4), on_candidate=seen.__setitem__ if watched else None
+        )
+        assert len(failed) == (0 if not modes.find(mode).draws and place in ("conditions", "decode") else 1)
+        assert torch.allclose(image, undisturbed, atol=1e-6)
+        if watched:
+            assert list(seen) == list(expected) and all(torch.equal(seen[i], expected[i]) for i in seen)
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_a_limit_holds_for_every_mode(self, upscaler: Upscaler, mode: str):
+        for watch in (None, lambda index, image: None):
+            with pytest.raises(MemoryLimitError):
+                upscaler.collapse(LR, mode=mode, sampling=SamplingConfig(max_memory=1 << 20), on_candidate=watch)
+
+    def test_when_nothing_helps_it_says_so(self, upscaler: Upscaler):
+        def fail(name: str) -> None:
+            raise MemoryError
+
+        upscaler.prepared.before = fail
+        picture = srspace.Picture(rgb=LR.numpy().transpose(1, 2, 0))
+        with pytest.raises(DeviceMemoryError) as caught:
+            upscaler.upscale(picture)
+        assert caught.value.device == "cpu"
+
+
+def failing(sink: Callable[..., SinkMaker], fail: Callable[[], None]) -> Callable[..., SinkMaker]:
+    """``Mode.sink`` whose sinks call ``fail`` before their result."""
+
+    class Failing:
+        def __init__(self, inner) -> None:
+            self.inner, self.add = inner, inner.add
+
+        def result(self) -> torch.Tensor:
+            fail()
+            return self.inner.result()
+
+    def changed(self: Mode, *given, **named) -> SinkMaker:
+        maker = sink(self, *given, **named)
+        return SinkMaker(maker.count, lambda inputs: Failing(maker.make(inputs)), maker.stacked)
+
+    return changed
+
+
+class TestSettings:
+    """What the mode decides where the user says nothing."""
+
+    @pytest.mark.parametrize("mode", MODES)
+    @pytest.mark.parametrize("wanted", [None, 4])
+    def test_results_tell_what_was_used(self, upscaler: Upscaler, mode: str, wanted: int | None):
+        picture = srspace.Picture(rgb=LR.numpy().transpose(1, 2, 0))
+        result = upscaler.upscale(picture, mode=mode, sampling=SamplingConfig(samples=wanted, seed=3))
+        expected = {"sample": 1, "rrdb": 0}.get(mode, wanted or modes.find(mode).samples)
+        assert (result.mode, result.samples, result.sampling.samples) == (mode, expected, expected or None)
+        assert result.sampling.latents == "independent" and result.sampling.seed == 3
+        assert upscaler.prepared.decoded == expected
+
+    def test_the_mode_sample_gives_the_first_candidate(self, upscaler: Upscaler):
+        seen: dict[int, torch.Tensor] = {}
+        upscaler.collapse(LR, sampling=SamplingConfig(samples=3), on_candidate=seen.__setitem__)
+        assert torch.equal(upscaler.collapse(LR, mode="sample")[0], seen[0])
+
+    def test_a_mode_can_be_an_object_that_nobody_registered(self, upscaler: Upscaler):
+        paired = Mode("paired", "the mean of mirrored pairs", "srspace.collapse.mean:make", latents="antithetic")
+        centre = collapsed(upscaler, "rrdb")
+        assert torch.allclose(collapsed(upscaler, paired), centre, atol=1e-6)
+        assert not torch.allclose(collapsed(upscaler, paired, latents="independent"), centre, atol=1e-3)
+        assert torch.allclose(collapsed(upscaler, "mean", latents="antithetic"), centre, atol=1e-6)
+        result = upscaler.upscale(srspace.Picture(rgb=LR.numpy().transpose(1, 2, 0)), mode=paired)
+        assert (result.mode, result.sampling.latents) == ("paired", "antithetic")
+
+    def test_wrong_settings_are_refused_before_any_work(self, upscaler: Upscaler):
+        upscaler.prepared.before = lambda name: pytest.fail("worked for nothing")
+        adjustable = Mode("adjustable", "", "srspace.collapse.mean:make", parameters=(Parameter("k", 1, 0, 2, ""),))
+        other = Mode("other", "", "srspace.collapse.fusion:make", network="another")
+        for error, mode, count, parameters in (
+            (UsageError, "no-such-mode", 2, {}),
+            (StackSizeError, "fusion-l1", 3, {}),
+            (UsageError, "mean", 2, {"k": 1.0}),
+            (UsageError, adjustable, 2, {"k": 3.0}),
+            (WeightsError, other, 2, {}),
+        ):
+            sampling = SamplingConfig(samples=count)
+            with pytest.raises(error):
+                upscaler.check(mode, sampling, **parameters)
+            with pytest.raises(error):
+                upscaler.collapse(LR, mode=mode, sampling=sampling, **parameters)
+        upscaler.check("fusion-l1", SamplingConfig(samples=4))
+        upscaler.check("fusion-l1")
+        upscaler.check(adjustable, k=2.0)
+
+
+class TestPictures:
+    """What a picture has beside its colours comes out with it."""
+
+    @pytest.fixture
+    def picture(self) -> srspace.Picture:
+        return srspace.Picture(rgb=np.ascontiguousarray(LR.numpy().transpose(1, 2, 0)))
+
+    def test_alpha_is_enlarged_as_smoothly_as_bicubic_does(self, upscaler: Upscaler, picture: srspace.Picture):
+        alpha = np.tile(np.linspace(-0.2, 1.2, 30, dtype=np.float32).clip(0, 1), (24, 1))
+        found = upscaler.upscale(replace(picture, alpha=alpha), mode="rrdb").picture.alpha
+        assert np.allclose(found, imresize(alpha, 4).clip(0, 1), atol=1e-6)
+        assert np.abs(np.diff(found, axis=1)).max() < 0.02 and found.min() == 0 and found.max() == 1
+
+    def test_invisible_colours_take_those_beside_them(self, upscaler: Upscaler, picture: srspace.Picture):
+        alpha = np.ones((24, 30), np.float32)
+        alpha[:, 15:] = 0
+        picture.rgb[:] = (0.2, 0.4, 0.6)
+        picture.rgb[:, 15:] = 0
+        found = upscaler.upscale(replace(picture, alpha=alpha), mode="rrdb").picture.rgb
+        assert np.allclose(found, (0.2, 0.4, 0.6), atol=1e-5)
+
+    def test_a_grey_picture_is_the_average_of_the_channels(self, upscaler: Upscaler, picture: srspace.Picture):
+        sampling = SamplingConfig(samples=2)
+        colour, grey = (
+            upscaler.upscale(replace(picture, grey=grey), sampling=sampling).picture for grey in (False, True)
+        )
+        assert not np.allclose(colour.rgb[..., 0], colour.rgb[..., 1], atol=1e-3)
+        assert np.allclose(grey.rgb, colour.rgb.mean(2, keepdims=True), atol=1e-6) and grey.rgb.shape == (96, 120, 3)
+
+
+def test_the_callers_model_is_left_as_it_is(model: SRFlow, monkeypatch: pytest.MonkeyPatch):
+    model.train().requires_grad_(True)
+    before = {name: (p.data_ptr(), p._version) for name, p in model.named_parameters()}
+    for name in ("to", "eval", "train", "cuda", "cpu"):
+        monkeypatch.setattr(model, name, lambda *given: pytest.fail("the caller's model was changed"), raising=True)
+    upscaler = Upscaler(model, device="cpu", precision="bf16")
+    upscaler.collapse(torch.rand(3, 6, 5), sampling=SamplingConfig(samples=1))
+    assert model.training and all(p.requires_grad and p.grad is None for p in model.parameters())
+    assert before == {name: (p.data_ptr(), p._version) for name, p in model.named_parameters()}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_eight_threads_get_their_own_pictures(precision: str):
+    model = small_flow()
+    if precision == "fp16":
+        # Bright images leave float16, dark ones do not.
+        model.encoder.trunk_conv.weight.mul_(1e5)
+        for name, parameter in model.encoder.named_parameters():
+            if name.endswith("bias"):
+                parameter.zero_()
+    upscaler = Upscaler(model, fusion_networks(), device="cpu", precision=precision)
+    jobs = [(smooth(9 + i, 10, seed=i) * (20 if i % 2 else 1e-3), MODES[i % len(MODES)], i) for i in range(8)]
+
+    def work(job: tuple[torch.Tensor, str, int]) -> torch.Tensor:
+        lr, mode, seed = job
+        return upscaler.collapse(lr, mode=mode, sampling=SamplingConfig(samples=2, seed=seed, tile=0))[0]
+
+    expected = [work(job) for job in jobs]
+    fresh = Upscaler(model, fusion_networks(), device="cpu", precision=precision)
+    upscaler, start = fresh, Barrier(8, timeout=60)
+
+    def together(job: tuple[torch.Tensor, str, int]) -> list[torch.Tensor]:
+        start.wait()
+        return [work(job) for _ in range(2)]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(together, jobs))
+    for images, image in zip(found, expected, strict=True):
+        assert image.isfinite().all() and all(torch.equal(other, image) for other in images)
+    assert len({image.double().sum().item() for image in expected}) == 8
