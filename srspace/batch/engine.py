@@ -8,6 +8,7 @@ the next one is done. Only an interruption ends the run.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,12 +21,12 @@ from srspace.batch.settings import BatchSettings
 from srspace.errors import AnimationError
 from srspace.files import check_writable, remove_leftovers, write_bytes
 from srspace.images import Encoded, Metadata, Picture, check_side, encoded, read_bytes, read_picture, write_picture
-from srspace.images.animation import Animation, AnimationWriter, holds_animations, read_animation
+from srspace.images.animation import Animation, AnimationWriter, Steady, holds_animations, read_animation
 from srspace.provenance import Provenance, source_key
 from srspace.streams import standard_input, write_standard_output
 
 if TYPE_CHECKING:
-    from srspace.sampling import Redraw
+    from srspace.sampling import Redraw, Redraws
     from srspace.upscaler import Upscaler, UpscaleResult
 
 
@@ -153,20 +154,38 @@ class Computer:
         return Computed(decoded.job, result.picture, size, result.seconds, result.redraws, decoded.mark)
 
     def _animation(self, decoded: Decoded, animation: Animation, progress: Callable[[float], None] | None) -> Computed:
-        seconds, size = 0.0, (0, 0)
-        redraws: list[Redraw] = []
+        redraws, start = self._upscaler.redraws(self._settings.mode, self._settings.sampling), time.perf_counter()
+        # Frames that were made before some candidate was replaced would flicker; then all are made again.
+        while (computed := self._frames(decoded, animation, redraws, progress)) is None:
+            pass
+        return replace(computed, seconds=time.perf_counter() - start)
+
+    def _frames(
+        self, decoded: Decoded, animation: Animation, redraws: Redraws, progress: Callable[[float], None] | None
+    ) -> Computed | None:
+        """All frames in a file; None where a candidate was replaced after the first of them."""
+        steady = Steady()
         with AnimationWriter(decoded.job.format, animation.timing, decoded.mark) as writer:
             for number, frame in enumerate(animation.frames()):
-                result = self._upscaled(decoded, frame, _part(progress, number, len(animation)))
-                writer.add(result.picture)
-                seconds += result.seconds
-                redraws.extend(result.redraws)
-                size = result.picture.width, result.picture.height
+                result = self._upscaled(decoded, frame, _part(progress, number, len(animation)), redraws)
+                if number == 0:
+                    stages = redraws.stages()
+                if redraws.stages() == stages:
+                    writer.add(steady(result.picture))
+            if redraws.stages() != stages:
+                return None
             file = writer.finish()
         file = replace(file, warnings=(*animation.first.warnings, *file.warnings))
-        return Computed(decoded.job, file, size, seconds, tuple(redraws), decoded.mark, len(animation))
+        size = result.picture.width, result.picture.height
+        return Computed(decoded.job, file, size, 0.0, result.redraws, decoded.mark, len(animation))
 
-    def _upscaled(self, decoded: Decoded, picture: Picture, progress: Callable[[float], None] | None) -> UpscaleResult:
+    def _upscaled(
+        self,
+        decoded: Decoded,
+        picture: Picture,
+        progress: Callable[[float], None] | None,
+        redraws: Redraws | None = None,
+    ) -> UpscaleResult:
         stem = decoded.job.candidates
         return self._upscaler.upscale(
             picture,
@@ -174,6 +193,7 @@ class Computer:
             sampling=self._settings.sampling,
             progress=progress,
             on_candidate=None if stem is None else candidate_writer(stem, decoded.mark),
+            redraws=redraws,
             **self._settings.parameters,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from srspace.images import is_picture_path, left_out
 
 STDIO = "-"
 """What stands for standard input and output."""
+
+_DESCRIPTOR = re.compile(r"/dev/(stdin|fd/\d+)|/proc/(self|thread-self|\d+)/fd/\d+")
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ def _expand(path: Path, recursive: bool) -> Iterator[Found]:
 
 
 def _is_pipe(path: Path) -> bool:
+    if _DESCRIPTOR.fullmatch(str(path.absolute())):
+        return True  # whatever is behind it, a file that a shell has opened, too
     try:
         mode = path.stat().st_mode
     except OSError:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from srspace.batch import BatchSettings, Outcome
 
 _EPILOG_WIDTH = 78
+_NAMES = 20
 
 
 def _parameters() -> dict[str, Any]:
@@ -164,11 +165,17 @@ def upscale(options: Options) -> int:
     failed, tried = statuses.count("failed"), len(statuses) - statuses.count("skipped")
     if left_out and not options.quiet and not options.as_json:
         count = sum(map(len, left_out.values()))
-        told = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in left_out.items())
+        told = "; ".join(f"{_listed(names)} ({reason})" for reason, names in left_out.items())
         message(f"{count} {'file was' if count == 1 else 'files were'} left out: {told}.")
     if failed and tried > 1 and not options.quiet and not options.as_json:
         message(f"{failed} of {tried} pictures failed.")
     return EXIT_FAILED if failed else EXIT_OK
+
+
+def _listed(names: list[str]) -> str:
+    """The first of many names, and how many more there are."""
+    more = len(names) - _NAMES
+    return ", ".join(names[:_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def epilog() -> str:

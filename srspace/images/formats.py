@@ -71,7 +71,7 @@ FORMATS: dict[str, Format] = {
     "jpeg": Format(
         (".jpg", ".jpeg", ".jfif", ".jpe"),
         Writing((8,), False, 65_500, (("quality", 95), ("subsampling", 0)), grey=True),
-        (".mpo",),
+        (".mpo", ".jif", ".jfi", ".jps"),
     ),
     "avif": Format(
         (".avif",), Writing((8, 10, 12), True, 65_500, (("quality", 90), ("subsampling", "4:4:4"))), (".avifs",)
@@ -82,14 +82,14 @@ FORMATS: dict[str, Format] = {
         (".jxl",), Writing((8,), True, _NO_LIMIT, (("quality", 95),), grey=True),
         package=("pillow-jxl-plugin", "pillow_jxl"),
     ),
-    "heic": Format((".heic", ".heif", ".hif"), package=("pillow-heif", "pillow_heif")),
+    "heic": Format((".heic", ".heif", ".hif", ".heics", ".heifs"), package=("pillow-heif", "pillow_heif")),
     "bmp": Format((".bmp", ".dib")),
     "pnm": Format((".ppm", ".pgm", ".pbm", ".pnm", ".pam")),
     "tga": Format((".tga",)),
     "jpeg2000": Format((".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc")),
     "qoi": Format((".qoi",)),
     "pcx": Format((".pcx",)),
-    "sgi": Format((".sgi",)),
+    "sgi": Format((".sgi", ".rgb", ".rgba", ".bw")),
 }  # fmt: skip
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from PIL import Image
 
+from srspace.images.containers import bmp, heif, jpeg, jxl, png, riff, tiff
 from srspace.images.containers import gif as gif_blocks
-from srspace.images.containers import heif, jpeg, jxl, png, riff, tiff
 from srspace.images.kinds import HEAD, recognized
 from srspace.images.metadata import exif
 from srspace.images.orientation import turned
@@ -112,6 +112,11 @@ def _jpeg2000(data: Any) -> Told:
     return width, height, 1, None
 
 
+def _bmp(data: Any) -> Told:
+    header = bmp.parse(bmp.with_file_header(data[:HEAD]))
+    return header.width, header.height, 1, None
+
+
 def _heic(data: Any) -> Told:
     size = heif.properties(data).size
     if size is None:
@@ -121,7 +126,7 @@ def _heic(data: Any) -> Told:
 
 _TOLD: dict[str, Callable[[Any], Told]] = {
     "png": _png, "jpeg": _jpeg, "tiff": _tiff, "webp": _webp, "gif": _gif, "jxl": _jxl, "jpeg2000": _jpeg2000,
-    "heic": _heic, "pnm": lambda data: (*pnm.size(data[:HEAD]), 1, None),
+    "heic": _heic, "bmp": _bmp, "pnm": lambda data: (*pnm.size(data[:HEAD]), 1, None),
 }  # fmt: skip
 
 

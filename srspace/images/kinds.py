@@ -50,27 +50,32 @@ SVG = Foreign(
     (".svg", ".svgz"),
 )  # fmt: skip
 PHOTOSHOP = Foreign("a Photoshop file", "save it as PNG or TIFF, in Photoshop, GIMP or Krita", (".psd", ".psb"))
-ICON = Foreign("an icon with pictures of several sizes", "save the one that you want as PNG", (".ico", ".cur", ".icns"))
-HDR = Foreign("a picture of floating-point numbers", "save it as 16-bit TIFF or PNG", (".exr", ".hdr", ".pfm"))
-METAFILE = Foreign("a Windows metafile", "save it as PNG in the program that made it", (".wmf", ".emf"))
+ICON = Foreign(
+    "an icon with pictures of several sizes", "save the one that you want as PNG", (".ico", ".cur", ".icns", ".ani")
+)
+HDR = Foreign("a picture of floating-point numbers", "save it as 16-bit TIFF or PNG", (".exr", ".hdr", ".pfm", ".phm"))
+METAFILE = Foreign("a Windows metafile", "save it as PNG in the program that made it", (".wmf", ".emf", ".wmz", ".emz"))
 JPEG_XR = Foreign("a JPEG XR picture", _TO_PNG, (".jxr", ".wdp", ".hdp"))
-TEXTURE = Foreign("a texture for graphics cards", _TO_PNG, (".dds", ".ktx", ".ktx2"))
+TEXTURE = Foreign("a texture for graphics cards", _TO_PNG, (".dds", ".ktx", ".ktx2", ".vtf", ".blp", ".pvr", ".astc"))
 LAYERS = Foreign("a file of an image editor", _EDITOR, (".xcf", ".kra", ".clip", ".afphoto", ".pdn", ".sketch", ".ora"))
 DOCUMENT = Foreign(
     "a scanned document (DjVu)", "convert the page to TIFF first, with ddjvu for example", (".djvu", ".djv")
 )
-SCIENCE = Foreign("a file of measurements", "save it as 16-bit TIFF or PNG", (".fits", ".fit", ".dcm"))
-OLD = Foreign(
-    "a picture of a kind that is not in use any more",
+SCIENCE = Foreign("a file of measurements", "save it as 16-bit TIFF or PNG", (".fits", ".fit", ".fts", ".dcm"))
+RARE = Foreign(
+    "a picture of a rare kind",
     _TO_PNG,
-    (".xbm", ".xpm", ".pcd", ".pict", ".ras", ".mng", ".jng"),
-)
+    (
+        ".xbm", ".xpm", ".pcd", ".pict", ".pct", ".ras", ".mng", ".jng", ".wbmp", ".fli", ".flc", ".flif", ".bpg",
+        ".xwd", ".iff", ".lbm", ".ilbm", ".msp", ".dcx", ".fpx", ".jls", ".jbig", ".jb2", ".dpx", ".cin", ".ff",
+    ),
+)  # fmt: skip
 VIDEO = Foreign("a video", "take it apart into pictures first, with ffmpeg for example")
 WEB_PAGE = Foreign("a web page", "save the picture itself")
 ARCHIVE = Foreign("an archive", "unpack it first")
 
 FOREIGN = (
-    RAW, PDF, POSTSCRIPT, SVG, PHOTOSHOP, ICON, HDR, METAFILE, JPEG_XR, TEXTURE, LAYERS, DOCUMENT, SCIENCE, OLD, VIDEO,
+    RAW, PDF, POSTSCRIPT, SVG, PHOTOSHOP, ICON, HDR, METAFILE, JPEG_XR, TEXTURE, LAYERS, DOCUMENT, SCIENCE, RARE, VIDEO,
     WEB_PAGE, ARCHIVE,
 )  # fmt: skip
 
@@ -81,6 +86,7 @@ _READ: tuple[tuple[bytes, str], ...] = (
     (rb"RIFF....WEBP", "webp"),
     (rb"GIF8[79]a", "gif"),
     (rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", "bmp"),
+    (rb"(?:\x0c\0\0\0.{4}|[\x28\x34\x38\x6c\x7c]\0\0\0.{8})\x01\0[\x01\x04\x08\x10\x18\x20]\0", "bmp"),
     (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "jpeg2000"),
     (rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", "jxl"),
     (rb"P[1-7][\s#]", "pnm"),
@@ -99,7 +105,7 @@ _FOREIGN: tuple[tuple[bytes, Foreign], ...] = (
     (rb"gimp xcf|CSFCHUNK", LAYERS),
     (rb"AT&TFORM", DOCUMENT),
     (rb"SIMPLE  =|.{128}DICM", SCIENCE),
-    (rb"/\* XPM|#define \S+_width|\x59\xa6\x6a\x95|[\x8a\x8b](?:MNG|JNG)\r\n", OLD),
+    (rb"/\* XPM|#define \S+_width|\x59\xa6\x6a\x95|[\x8a\x8b](?:MNG|JNG)\r\n", RARE),
     (rb"\x1aE\xdf\xa3|RIFF....AVI |FLV\x01|\0\0\x01[\xb3\xba]", VIDEO),
     (rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*(?i:<!DOCTYPE svg|<svg)", SVG),
     (rb"(?:\xef\xbb\xbf)?\s*(?i:<!doctype html|<html)", WEB_PAGE),

@@ -15,6 +15,7 @@ from srspace.config import SamplingConfig
 from srspace.errors import AnimationError, NoPictureError, UsageError
 from srspace.images import Metadata, Picture, read_header, read_picture, write_picture
 from srspace.images.animation import read_animation
+from srspace.sampling import defects
 from tests.pictures import encoded, picture
 from tests.seeds import samples, seeds
 
@@ -181,6 +182,30 @@ def test_every_frame_has_the_same_latents(tmp_path: Path, settings: BatchSetting
     single = tmp_path / "b.png"
     single.write_bytes(encoded(still, "PNG"))
     assert np.array_equal(first.rgb, result(only(single, drawn)).rgb)
+
+
+def test_a_candidate_that_breaks_in_one_frame_is_replaced_in_all(
+    tmp_path: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+):
+    stills = [Image.fromarray(samples() // 16 + 120) for _ in range(3)]
+    stills[1].putpixel((0, 0), (140, 120, 120))
+    source = tmp_path / "a.png"
+    source.write_bytes(encoded(stills[0], "PNG", save_all=True, append_images=stills[1:], duration=50))
+    drawn = replace(settings, mode="sample", sampling=SamplingConfig(seed=3))
+    whole, calls = only(source, drawn), []
+
+    def once(*row: float) -> str | None:
+        calls.append(row)
+        return "exploded" if len(calls) == 2 else described(*row)
+
+    described = defects.described
+    monkeypatch.setattr(defects, "described", once)
+    done = only(source, replace(drawn, overwrite=True))
+    assert [(r.index, r.attempts) for r in done.redraws] == [(0, 1)] and whole.redraws == ()
+    animation = read_animation(Path(str(done.output)).read_bytes(), "it")
+    assert animation is not None
+    first, _, third = animation.frames()
+    assert np.array_equal(first.rgb, third.rgb)
 
 
 def test_the_first_frame_alone(tmp_path: Path, settings: BatchSettings):

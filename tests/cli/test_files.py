@@ -37,6 +37,12 @@ def test_left_out_files_are_counted_and_named_in_one_line(tmp_path: Path, upscal
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1].startswith("3 files were left out: b.psd, c.psd (a Photoshop file, which is not read); d.dng (")
     assert len(lines) == 2
+    for number in range(30):
+        (tmp_path / "in" / f"x{number:02}.nef").write_bytes(b"anything")
+    assert upscale(tmp_path / "in") == 0
+    assert "x18.nef and 11 more (a camera's raw file" in capsys.readouterr().err
+    for path in (tmp_path / "in").glob("*.nef"):
+        path.unlink()
     assert upscale(tmp_path / "in", "-q", "--overwrite") == 0 and capsys.readouterr().err == ""
     assert upscale(tmp_path / "in", "--json") == 0
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -84,6 +90,16 @@ def test_paths_of_standard_input_write_to_standard_output(tiny: Path, name: str)
     done = subprocess.run(command, input=SEEDS["rgba.png"], capture_output=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert Image.open(io.BytesIO(done.stdout)).size == (96, 80)
+
+
+def test_a_file_behind_a_path_of_standard_input_is_not_what_is_named(tmp_path: Path, tiny: Path):
+    source = tmp_path / "a.png"
+    source.write_bytes(SEEDS["rgba.png"])
+    command = [sys.executable, "-m", "srspace", "upscale", "/dev/stdin", "-m", "rrdb", "-w", str(tiny / "x4"), "-q"]
+    with source.open("rb") as file:
+        done = subprocess.run(command, stdin=file, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0 and Image.open(io.BytesIO(done.stdout)).size == (96, 80)
+    assert not Path("/dev/stdin_x4.png").exists() and list(tmp_path.iterdir()) == [source]
 
 
 def test_nothing_but_files_that_are_not_read_is_said_so(tmp_path: Path, upscale, capsys):

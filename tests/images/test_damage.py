@@ -62,6 +62,13 @@ def test_fill_before_the_end_marker_is_no_damage():
     assert filled is not None and np.array_equal(filled.rgb, read_picture(data).rgb)
 
 
+def test_a_scan_header_that_leaves_out_its_coefficients_is_no_damage():
+    data = SEEDS["baseline.jpg"]
+    place = data.index(b"\0\x3f\0", data.index(b"\xff\xda"))
+    picture, expected = read(data[:place] + b"\0\0\0" + data[place + 3 :]), read(data)
+    assert picture is not None and expected is not None and np.array_equal(picture.rgb, expected.rgb)
+
+
 def test_junk_in_the_header_of_a_jpeg_is_no_damage():
     data = encoded(Image.fromarray(samples()), "JPEG")
     padded = read(data[:20] + b"\0junk" + data[20:])

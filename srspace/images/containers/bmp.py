@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from srspace.images.containers.damage import DamagedError
 
-_CORE, _V5 = 12, 124
+_CORE, _INFO, _V5 = 12, 40, 124
 _BITFIELDS = (3, 6)
 
 
@@ -49,6 +49,23 @@ def parse(data: bytes) -> Header:
         return Header(length, width, height, bits, 0, start)
     width, height, _, bits, compression = struct.unpack("<iiHHI", data[18:34])
     return Header(length, abs(width), abs(height), bits, compression, start)
+
+
+def with_file_header(data: bytes) -> bytes:
+    """A DIB file, which may lack the first header, with it.
+
+    Raises:
+        DamagedError: it is cut short.
+    """
+    if data.startswith(b"BM"):
+        return data
+    header = parse(bytes(14) + data)
+    entry, colours = (3, 0) if header.length == _CORE else (4, int.from_bytes(data[32:36], "little"))
+    if header.bits <= 8:
+        colours = min(colours or 2**header.bits, 256)
+    separate_masks = {3: 12, 6: 16}.get(header.compression, 0) if header.length == _INFO else 0
+    start = 14 + header.length + separate_masks + entry * colours
+    return b"BM" + struct.pack("<IHHI", 14 + len(data), 0, 0, start) + data
 
 
 def masks(header: Header, data: bytes) -> tuple[int, ...]:

@@ -38,6 +38,9 @@ def blocks(data: bytes) -> Iterator[Block]:
     position = screen_end(data)
     while position < len(data):
         start, kind = position, data[position]
+        if kind == 0:  # some programs fill up what stands between blocks
+            position += 1
+            continue
         if kind == TRAILER:
             yield Block(kind, 0, data[position : position + 1])
             return

@@ -15,6 +15,8 @@ from srspace.images.containers.damage import DamagedError
 SOI, EOI, SOS, DHT, DAC, COM = 0xD8, 0xD9, 0xDA, 0xC4, 0xCC, 0xFE
 APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
 EXIF, XMP, ICC, PHOTOSHOP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0", b"Photoshop 3.0\0"
+SEQUENTIAL = (0xC0, 0xC1)
+"""Frames whose scans give every coefficient at once, in Huffman codes."""
 MOST = 65_533
 """Bytes that a segment holds at most."""
 
@@ -93,7 +95,7 @@ def parse(data: bytes) -> Jpeg:
             described.append(segment)
         if 0xC0 <= segment.marker <= 0xCF and segment.marker not in (DHT, 0xC8, DAC):
             frame = _frame(segment)
-        kept.append(bytes(segment))
+        kept.append(bytes(_usual(segment, frame)))
     if frame is None:
         raise DamagedError("it has no frame header")
     end, ended, scans = _scans(data, start, kept[-1][4:])
@@ -139,6 +141,13 @@ def _frame(segment: Segment) -> Frame:
         raise DamagedError("its frame header is cut short")
     bits, height, width, count = struct.unpack(">BHHB", segment.data[:6])
     return Frame(segment.marker, bits, width, height, tuple(segment.data[6 + 3 * i] for i in range(count)))
+
+
+def _usual(segment: Segment, frame: Frame | None) -> Segment:
+    """The header of a sequential scan as it must be; some cameras leave out which coefficients it gives: all."""
+    if segment.marker != SOS or frame is None or frame.marker not in SEQUENTIAL:
+        return segment
+    return Segment(SOS, segment.data[:-3] + b"\0\x3f\0")
 
 
 def _scans(data: bytes, start: int, first: bytes) -> tuple[int, bool, list[bytes]]:

@@ -19,7 +19,6 @@ from srspace.images.readers.decoded import Decoded, UnsupportedError, check_pixe
 
 _STRAY_AT_THE_END = re.compile(r"extraneous bytes before marker 0xd9")
 _NUMBER_OF_IMAGES = 0xB001
-_HUFFMAN = (0xC0, 0xC1)
 _PADDING = b"\xa5" * 64
 
 
@@ -64,7 +63,7 @@ def _samples(file: Jpeg) -> NDArray[Any]:
     # what stands behind these. (Coefficients that are sent in several scans are all read before the first row.)
     end = jpeg.marker(jpeg.EOI)
     padded = file.coded.removesuffix(end) + _PADDING + end
-    if file.frame.marker in _HUFFMAN and not np.array_equal(samples, _decoded(padded, "none")):
+    if file.frame.marker in jpeg.SEQUENTIAL and not np.array_equal(samples, _decoded(padded, "none")):
         raise DamagedError("the file ends before its last pixel")
     return samples
 

@@ -51,6 +51,7 @@ def bmp(data: bytes, max_pixels: int) -> Decoded:
         UnsupportedError: it is too large, or of more than 8 bits a sample.
         DamagedError: it is cut short.
     """
+    data = container.with_file_header(data)
     header = container.parse(data)
     check_pixels(header.width, header.height, max_pixels)
     widest = max((mask.bit_count() for mask in container.masks(header, data)), default=8)

@@ -1,13 +1,18 @@
-"""APNG: every frame a whole picture, so that any program shows it right."""
+"""APNG: the first frame whole, the others as far as they change."""
 
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
 
 from srspace.images.containers import png as container
 from srspace.images.containers.png import Chunk
 from srspace.images.writers import png
+from srspace.images.writers.changes import Changes
 from srspace.images.writers.contents import Contents
 
 
@@ -25,14 +30,16 @@ class ApngWriter:
         self._body: list[Chunk] = []
         self._sequence = 0
         self._frames = 0
+        self._changes = Changes()
 
     def add(self, contents: Contents) -> None:
         """Take a frame."""
-        pixels = png.pixels(contents)
-        height, width = contents.samples.shape[:2]
+        rows, columns = _extent(self._changes.of(contents.samples))
+        pixels = png.pixels(replace(contents, samples=contents.samples[rows, columns]))
+        height, width, top, left = rows.stop - rows.start, columns.stop - columns.start, rows.start, columns.start
         duration = self._durations[self._frames].limit_denominator(1000)
         delay = min(duration.numerator, 65_535), duration.denominator
-        self._body.append(self._next(b"fcTL", struct.pack(">IIIIHHBB", width, height, 0, 0, *delay, 0, 0)))
+        self._body.append(self._next(b"fcTL", struct.pack(">IIIIHHBB", width, height, left, top, *delay, 0, 0)))
         if not self._frames:
             described = png.described(contents.colour, contents.metadata)
             control = Chunk(b"acTL", struct.pack(">II", len(self._durations), self._plays))
@@ -53,3 +60,11 @@ class ApngWriter:
         chunk = Chunk(kind, struct.pack(">I", self._sequence) + data)
         self._sequence += 1
         return chunk
+
+
+def _extent(changed: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The rows and columns of what has changed; one pixel where nothing has."""
+    rows, columns = (np.flatnonzero(changed.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return slice(0, 1), slice(0, 1)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

@@ -15,7 +15,7 @@ from PIL import Image
 from srspace.errors import ImageError
 from srspace.images import Cicp, Colour, Metadata, Picture, read_header, read_picture
 from srspace.images.animation import Animation, AnimationWriter, Timing, is_animated, is_animated_file, read_animation
-from srspace.images.containers import png
+from srspace.images.containers import gif, png
 from srspace.images.containers.png import Chunk
 from srspace.images.writers.gif import _image_block
 from srspace.provenance import Provenance
@@ -86,12 +86,46 @@ def test_how_often_it_is_shown_survives(plays: int):
         assert read(written(animation, format)).timing == timing
 
 
-@pytest.mark.parametrize("format", ["gif", "png"])
+@pytest.mark.parametrize("format", ["gif", "png", "webp"])
 def test_what_stands_still_does_not_flicker(format: str):
     frames = list(read(written(read(file("PNG")), format)).frames())
-    still = np.stack([frame.rgb[10:] for frame in frames])
+    still = np.stack([frame.rgb[16:] for frame in frames])
     assert np.ptp(still, axis=0).max() * 255 < 1
     assert np.ptp(np.stack([frame.rgb for frame in frames]), axis=0).max() > 0.5, "the rest moves"
+
+
+@pytest.mark.parametrize("format", ["png", "webp"])
+@pytest.mark.parametrize("transparent", [False, True])
+def test_frames_that_tell_their_changes_alone_are_seen_whole(format: str, transparent: bool):
+    frames = [samples(4 if transparent else 3) for _ in range(4)]
+    for number, frame in enumerate(frames):
+        frame[2 : 6 + number, 3:9, :3] = 40 * number
+        if transparent:
+            frame[10:, number : number + 8, 3] = 50 * number
+    frames.append(frames[-1].copy())
+    with AnimationWriter(format, Timing((Fraction(1, 10),) * 5)) as writer:
+        for frame in frames:
+            told = frame.astype(np.float32) / 255
+            writer.add(Picture(told[..., :3], told[..., 3] if transparent else None))
+        data = writer.finish().data
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.n_frames == 5
+        for number, (frame, ours) in enumerate(zip(frames, read(data).frames(), strict=True)):
+            image.seek(number)
+            seen = np.asarray(image.convert("RGBA")).astype(int)
+            clear = frame[..., 3:] == 0 if transparent else np.zeros((20, 24, 1), bool)
+            off = np.abs(seen[..., :3] - frame[..., :3].astype(int)) * ~clear
+            assert off.mean() <= (0 if format == "png" else 12) and off[2 : 6 + number, 3:9].mean() < 16
+            assert (np.abs(ours.rgb * 255 - seen[..., :3]) * ~clear).max() < 1e-3
+
+
+def test_stray_zeros_between_the_blocks_of_a_gif_are_passed_over():
+    data = file("GIF")
+    first = next(block.data for block in gif.blocks(data) if block.kind == gif.IMAGE)
+    filled = data.replace(first, first + bytes(3))
+    assert len(filled) == len(data) + 3
+    for one, other in zip(read(data).frames(), read(filled).frames(), strict=True):
+        assert np.array_equal(one.rgb, other.rgb)
 
 
 def test_a_gif_keeps_colours_that_fit_into_one_palette():

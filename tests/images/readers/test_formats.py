@@ -12,7 +12,7 @@ import pyvips
 from PIL import Image, ImageOps
 
 from srspace.errors import ImageError, MissingReaderError
-from srspace.images import Cicp, Picture, encode_picture, read_picture
+from srspace.images import Cicp, Picture, encode_picture, read_header, read_picture
 from srspace.images import optional as optional_packages
 from srspace.images.containers import png, riff
 from srspace.images.containers.png import Chunk
@@ -248,6 +248,18 @@ def test_tga_without_alpha_bits_is_not_transparent():
     data[17] &= 0xF0
     picture = read_picture(bytes(data))
     assert picture.alpha is None and eight(picture)[0, 0].tolist() == [9, 8, 7]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "L", "1", "RGBA"])
+def test_a_dib_without_the_header_of_a_file(tmp_path: Path, mode: str):
+    image = Image.fromarray(samples()).convert(mode)
+    whole, bare = encoded(image, "BMP"), encoded(image, "DIB")
+    assert bare == whole[14:]
+    picture = read_picture(bare)
+    assert np.array_equal(picture.rgb, read_picture(whole).rgb)
+    (tmp_path / "a.dib").write_bytes(bare)
+    header = read_header(tmp_path / "a.dib")
+    assert header is not None and (header.width, header.height) == (24, 20)
 
 
 def test_an_embedded_profile_of_bmp_is_read():
