@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +13,8 @@ from srspace.batch import BatchSettings, Done, Failed, LeftOut, Outcome, upscale
 from srspace.images import encode_picture, read_picture, write_picture
 from srspace.images.optional import is_installed
 from tests.independent import avifdec, exiftool, magick, magick_samples, netpbm
+
+pytestmark = pytest.mark.xdist_group("field")  # so that the files are upscaled once
 
 FILES = Path(__file__).parent / "files"
 REFUSED = {
@@ -97,25 +95,6 @@ def test_raw_files_are_named(outcomes):
     (alone,) = upscale_files(FILES / "camera.dng", settings(Path("unused")))
     assert isinstance(alone, Failed) and "is a camera's raw file" in str(alone.error)
     assert "darktable" in str(alone.error)
-
-
-@pytest.mark.parametrize("arguments", [["-o", "-"], ["--json", "-o", "OUT"]])
-def test_postscript_starts_nothing(tmp_path: Path, arguments: list[str]):
-    trace = tmp_path / "trace"
-    for program in ("gs", "gswin32c", "gswin64c", "gsc"):
-        fake = tmp_path / "bin" / program
-        fake.parent.mkdir(exist_ok=True)
-        fake.write_text(f"#!/bin/sh\necho ran >> {trace}\necho GPL Ghostscript\n")
-        fake.chmod(0o755)
-    environment = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "srspace", "upscale", "-m", "rrdb", str(FILES / "postscript_named.png")]
-    command += [str(tmp_path / "out.png") if a == "OUT" else a for a in arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
-    assert done.returncode == 1 and not trace.exists() and not (tmp_path / "out.png").exists()
-    if "--json" in arguments:
-        assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == ["failed"]
-    else:
-        assert done.stdout == b"" and b"PostScript" in done.stderr
 
 
 def test_display_p3_told_by_code_points_stays_told(results, tmp_path: Path):

@@ -27,12 +27,12 @@ def read(data: bytes, max_pixels: int) -> Decoded:
         UnsupportedError: it is too large, or of samples that no reader handles.
         DamagedError: it is damaged.
     """
+    if module("pillow_jxl") is None:
+        raise MissingPackageError("a JPEG XL picture", "pillow-jxl-plugin")
     header = jxl.header(data)
     check_pixels(header.width, header.height, max_pixels)
     if header.floating or header.bits > 16:
         raise unsupported_samples("float" if header.floating else f"{header.bits}-bit")
-    if module("pillow_jxl") is None:
-        raise MissingPackageError("a JPEG XL picture", "pillow-jxl-plugin")
     with opened(data, "JXL", max_pixels) as image:
         profile = image.info.get("icc_profile")
         samples, top, warnings = _samples(data, image, header.bits)
