@@ -1,6 +1,6 @@
 """Programs that read pictures and have no code in common with this one; a test is skipped where one is missing.
 
-On Debian: ``apt-get install libimage-exiftool-perl imagemagick libavif-bin netpbm libjxl-tools``.
+On Debian: ``apt-get install libimage-exiftool-perl imagemagick libavif-bin netpbm``.
 """
 
 from __future__ import annotations
