@@ -13,6 +13,7 @@ from torch import Tensor
 from srspace import modes
 from srspace.checkpoints import load_flow, load_fusion
 from srspace.collapse import Spool
+from srspace.collapse.consistency import agreement, consistent
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
 from srspace.devices import pick_device, pick_precision
 from srspace.errors import WeightsError
@@ -40,6 +41,8 @@ class UpscaleResult:
         redraws: candidates that were replaced because the flow's inverse had exploded.
         seconds: wall-clock time.
         parameters: the mode's parameters, by name.
+        consistency: whether it was made to agree with the input (see :mod:`srspace.collapse.consistency`).
+        lr_psnr: how well it agrees, in dB (see :func:`srspace.collapse.consistency.agreement`).
     """
 
     picture: Picture
@@ -49,6 +52,8 @@ class UpscaleResult:
     redraws: tuple[Redraw, ...]
     seconds: float
     parameters: Mapping[str, float] = field(default_factory=dict)
+    consistency: bool = False
+    lr_psnr: float | None = None
 
 
 class Upscaler:
@@ -132,6 +137,7 @@ class Upscaler:
         *,
         mode: str | Mode = modes.DEFAULT,
         sampling: SamplingConfig | None = None,
+        consistency: bool | None = None,
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Picture], None] | None = None,
         redraws: Redraws | None = None,
@@ -143,6 +149,9 @@ class Upscaler:
             picture: the input.
             mode: a mode, or the name of one of :func:`srspace.modes.every`.
             sampling: how candidates are drawn.
+            consistency: make the result agree with the input: its bicubic reduction is then the input. That suits
+                input that came about so, and nothing else (None: as far as it was measured to help with the mode's
+                network).
             progress: called with the share done.
             on_candidate: called with every candidate's index and picture, in order, once all are final. Candidates
                 are then gathered as whole pictures, in memory or in a temporary file; otherwise they never leave the
@@ -168,13 +177,14 @@ class Upscaler:
             return _picture(image, sr_alpha, picture)
 
         image, replaced = self.collapse(
-            lr, mode=mode, sampling=sampling, progress=progress,
+            lr, mode=mode, sampling=sampling, consistency=consistency, progress=progress,
             on_candidate=None if on_candidate is None else lambda i, x: on_candidate(i, finished(x)),
             redraws=redraws, **parameters,
         )  # fmt: skip
         return UpscaleResult(
             picture=finished(image), mode=mode.name, samples=mode.count(sampling.samples), sampling=sampling,
             redraws=replaced, seconds=time.perf_counter() - start, parameters=mode.settings(parameters),
+            consistency=self._consistent(mode, consistency, parameters), lr_psnr=agreement(image, lr, self.device),
         )  # fmt: skip
 
     def collapse(
@@ -183,6 +193,7 @@ class Upscaler:
         *,
         mode: str | Mode = modes.DEFAULT,
         sampling: SamplingConfig | None = None,
+        consistency: bool | None = None,
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Tensor], None] | None = None,
         redraws: Redraws | None = None,
@@ -194,6 +205,7 @@ class Upscaler:
             lr: ``(3, h, w)`` float32 in [0, 1].
             mode: as of :meth:`upscale`.
             sampling: as of :meth:`upscale`.
+            consistency: as of :meth:`upscale`.
             progress: as of :meth:`upscale`.
             on_candidate: as of :meth:`upscale`; called with every candidate's index and image ``(3, H, W)``.
             redraws: as of :meth:`upscale`.
@@ -212,6 +224,8 @@ class Upscaler:
         count = mode.count(sampling.samples)
         self._check(mode, count, parameters)
         maker = mode.sink(count, self._network(mode), **parameters)
+        if self._consistent(mode, consistency, parameters):
+            maker = consistent(maker)
         sampler = Sampler(self.prepared, lr, sampling, progress=progress, redraws=redraws)
         if on_candidate is None:
             return sampler.collapse(maker), tuple(sampler.redraws)
@@ -230,6 +244,13 @@ class Upscaler:
         if mode.network not in self.fusion:
             raise WeightsError(f"no fusion network for the mode {mode.name} was loaded with these weights.")
         self.fusion[mode.network].check(count)
+
+    def _consistent(self, mode: Mode, wanted: bool | None, parameters: Mapping[str, float]) -> bool:
+        if wanted is not None:
+            return wanted
+        network = self._network(mode)
+        balance = mode.settings(parameters).get("balance")
+        return isinstance(network, DialFusion) and balance is not None and balance < network.config.consistent_below
 
     def _network(self, mode: Mode) -> Fusion | DialFusion | None:
         return None if mode.network is None else self.fusion[mode.network]

@@ -191,6 +191,7 @@ class Computer:
             picture,
             mode=self._settings.mode,
             sampling=self._settings.sampling,
+            consistency=self._settings.consistency,
             progress=progress,
             on_candidate=None if stem is None else candidate_writer(stem, decoded.mark),
             redraws=redraws,

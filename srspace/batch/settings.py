@@ -24,6 +24,7 @@ class BatchSettings:
         mode: how candidates are collapsed: a name of :func:`srspace.modes.every`, or a mode of your own.
         parameters: numbers that the mode is adjusted by, by name; the others have the mode's defaults.
         sampling: how candidates are drawn.
+        consistency: whether results are made to agree with their inputs (see :meth:`srspace.Upscaler.upscale`).
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         output: a file (for one input file), a folder, ``"-"`` for standard output, or None: beside each input, and of
@@ -47,6 +48,7 @@ class BatchSettings:
     mode: str | Mode = modes.DEFAULT
     parameters: Mapping[str, float] = field(default_factory=dict)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    consistency: bool | None = None
     device: str = "auto"
     precision: str = "auto"
     output: str | Path | None = None

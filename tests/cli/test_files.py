@@ -96,10 +96,14 @@ def test_a_file_behind_a_path_of_standard_input_is_not_what_is_named(tmp_path: P
     source = tmp_path / "a.png"
     source.write_bytes(SEEDS["rgba.png"])
     command = [sys.executable, "-m", "srspace", "upscale", "/dev/stdin", "-m", "rrdb", "-w", str(tiny / "x4"), "-q"]
-    with source.open("rb") as file:
-        done = subprocess.run(command, stdin=file, capture_output=True, timeout=120, check=False)
-    assert done.returncode == 0 and Image.open(io.BytesIO(done.stdout)).size == (96, 80)
-    assert not Path("/dev/stdin_x4.png").exists() and list(tmp_path.iterdir()) == [source]
+    beside = Path("/dev/stdin_x4.png")
+    try:
+        with source.open("rb") as file:
+            done = subprocess.run(command, stdin=file, capture_output=True, timeout=120, check=False)
+        assert done.returncode == 0 and not beside.exists() and list(tmp_path.iterdir()) == [source]
+    finally:
+        beside.unlink(missing_ok=True)
+    assert Image.open(io.BytesIO(done.stdout)).size == (96, 80)
 
 
 def test_nothing_but_files_that_are_not_read_is_said_so(tmp_path: Path, upscale, capsys):
