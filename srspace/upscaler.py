@@ -17,10 +17,10 @@ from srspace.collapse.consistency import agreement, consistent
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
 from srspace.devices import pick_device, pick_precision
 from srspace.errors import WeightsError
-from srspace.hub import choose_fusion, resolve_weights
+from srspace.hub import choose_fusion, resolve_weights, usual_mode
 from srspace.images import Picture, fill_transparent
 from srspace.models import DialFusion, Fusion, PreparedSRFlow, SRFlow, prepared
-from srspace.modes import Mode
+from srspace.modes import Mode, usual
 from srspace.resize import imresize
 from srspace.sampling import Redraw, Redraws, Sampler
 
@@ -87,7 +87,7 @@ class Upscaler:
         cls,
         weights: str = DEFAULT_WEIGHTS,
         *,
-        modes: Iterable[str | Mode] = (modes.DEFAULT,),
+        modes: Iterable[str | Mode] | None = None,
         fusion: str | None = None,
         device: str = "auto",
         precision: str = "auto",
@@ -96,7 +96,8 @@ class Upscaler:
 
         Args:
             weights: the flow's weights.
-            modes: modes that will be used; the fusion networks that they need are loaded along.
+            modes: modes that will be used; the fusion networks that they need are loaded along (None: what
+                :func:`srspace.hub.usual_mode` gives for the weights).
             fusion: fusion network for those modes, named like ``weights`` (None: the catalogue's for ``weights``).
             device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
             precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
@@ -106,7 +107,8 @@ class Upscaler:
             WeightsError: weights are missing, cannot be fetched or fail their checksum.
             CheckpointError: weights are damaged or of the wrong kind.
         """
-        kinds = dict.fromkeys(_find(mode).network for mode in modes)
+        wanted = [usual_mode(weights, fusion)] if modes is None else [_find(mode) for mode in modes]
+        kinds = dict.fromkeys(mode.network for mode in wanted)
         pick_precision(precision, pick_device(device))
         model = load_flow(resolve_weights(weights))
         chosen = {kind: choose_fusion(weights, kind, fusion) for kind in kinds if kind is not None}
@@ -127,15 +129,15 @@ class Upscaler:
         mode = _find(mode)
         self._check(mode, mode.count(_resolved(mode, sampling).samples), parameters)
 
-    def redraws(self, mode: str | Mode = modes.DEFAULT, sampling: SamplingConfig | None = None) -> Redraws:
+    def redraws(self, mode: str | Mode | None = None, sampling: SamplingConfig | None = None) -> Redraws:
         """A record of replaced candidates, still empty, for :meth:`upscale` to share between frames."""
-        return Redraws.of(_resolved(_find(mode), sampling))
+        return Redraws.of(_resolved(self._mode(mode), sampling))
 
     def upscale(
         self,
         picture: Picture,
         *,
-        mode: str | Mode = modes.DEFAULT,
+        mode: str | Mode | None = None,
         sampling: SamplingConfig | None = None,
         consistency: bool | None = None,
         progress: Callable[[float], None] | None = None,
@@ -147,7 +149,8 @@ class Upscaler:
 
         Args:
             picture: the input.
-            mode: a mode, or the name of one of :func:`srspace.modes.every`.
+            mode: a mode, or the name of one of :func:`srspace.modes.every` (None: what :func:`srspace.modes.usual`
+                gives for the networks that were loaded).
             sampling: how candidates are drawn.
             consistency: make the result agree with the input: its bicubic reduction is then the input. That suits
                 input that came about so, and nothing else (None: as far as it was measured to help with the mode's
@@ -166,7 +169,7 @@ class Upscaler:
             ResourceError: the memory, or the limit on it, is too small.
         """
         start = time.perf_counter()
-        mode = _find(mode)
+        mode = self._mode(mode)
         sampling = _resolved(mode, sampling)
         alpha = picture.alpha
         rgb = picture.rgb if alpha is None else fill_transparent(picture.rgb, alpha)
@@ -191,7 +194,7 @@ class Upscaler:
         self,
         lr: Tensor,
         *,
-        mode: str | Mode = modes.DEFAULT,
+        mode: str | Mode | None = None,
         sampling: SamplingConfig | None = None,
         consistency: bool | None = None,
         progress: Callable[[float], None] | None = None,
@@ -219,7 +222,7 @@ class Upscaler:
             WeightsError: the mode needs a fusion network that was not loaded.
             ResourceError: the memory, or the limit on it, is too small.
         """
-        mode = _find(mode)
+        mode = self._mode(mode)
         sampling = _resolved(mode, sampling)
         count = mode.count(sampling.samples)
         self._check(mode, count, parameters)
@@ -236,6 +239,9 @@ class Upscaler:
             for index, candidate in enumerate(spool):
                 on_candidate(index, candidate)
         return image, tuple(sampler.redraws)
+
+    def _mode(self, named: str | Mode | None) -> Mode:
+        return usual(self.fusion) if named is None else _find(named)
 
     def _check(self, mode: Mode, count: int, parameters: Mapping[str, float]) -> None:
         mode.settings(parameters)

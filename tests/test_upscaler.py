@@ -84,7 +84,8 @@ class TestWatching:
             rgb=np.repeat(LR[:1].numpy().transpose(1, 2, 0), 3, axis=2), alpha=np.ones((24, 30), np.float32), grey=True
         )
         seen: dict[int, srspace.Picture] = {}
-        result = upscaler.upscale(picture, sampling=SamplingConfig(samples=2), on_candidate=seen.__setitem__)
+        sampling = SamplingConfig(samples=2)
+        result = upscaler.upscale(picture, mode="mean", sampling=sampling, on_candidate=seen.__setitem__)
         assert list(seen) == [0, 1]
         for image in (result.picture, *seen.values()):
             assert image.grey and image.alpha.shape == (96, 120) and (image.rgb[..., 0] == image.rgb[..., 2]).all()

@@ -26,7 +26,7 @@ from srspace.provenance import Provenance, source_key
 from srspace.streams import standard_input, write_standard_output
 
 if TYPE_CHECKING:
-    from srspace.sampling import Redraw, Redraws
+    from srspace.sampling import Redraws
     from srspace.upscaler import Upscaler, UpscaleResult
 
 
@@ -62,20 +62,16 @@ class Computed:
 
     Attributes:
         job: what was to be done.
-        picture: the result; of an animation, whose frames do not fit into memory together, the file.
-        size: width and height of the result.
-        seconds: of computing.
-        redraws: candidates that were replaced.
+        result: the result; of an animation, that of its last frame, with what holds for all.
         mark: for the result.
+        file: of an animation, whose frames do not fit into memory together.
         frames: how many there are.
     """
 
     job: Job
-    picture: Picture | Encoded
-    size: tuple[int, int]
-    seconds: float
-    redraws: tuple[Redraw, ...]
+    result: UpscaleResult
     mark: Provenance
+    file: Encoded | None = None
     frames: int = 1
 
 
@@ -149,25 +145,24 @@ class Computer:
         """
         if isinstance(decoded.picture, Animation):
             return self._animation(decoded, decoded.picture, progress)
-        result = self._upscaled(decoded, decoded.picture, progress)
-        size = result.picture.width, result.picture.height
-        return Computed(decoded.job, result.picture, size, result.seconds, result.redraws, decoded.mark)
+        return Computed(decoded.job, self._upscaled(decoded, decoded.picture, progress), decoded.mark)
 
     def _animation(self, decoded: Decoded, animation: Animation, progress: Callable[[float], None] | None) -> Computed:
         redraws, start = self._upscaler.redraws(self._settings.mode, self._settings.sampling), time.perf_counter()
         # Frames that were made before some candidate was replaced would flicker; then all are made again.
         while (computed := self._frames(decoded, animation, redraws, progress)) is None:
             pass
-        return replace(computed, seconds=time.perf_counter() - start)
+        return replace(computed, result=replace(computed.result, seconds=time.perf_counter() - start))
 
     def _frames(
         self, decoded: Decoded, animation: Animation, redraws: Redraws, progress: Callable[[float], None] | None
     ) -> Computed | None:
         """All frames in a file; None where a candidate was replaced after the first of them."""
-        steady = Steady()
+        steady, agreement = Steady(), []
         with AnimationWriter(decoded.job.format, animation.timing, decoded.mark) as writer:
             for number, frame in enumerate(animation.frames()):
                 result = self._upscaled(decoded, frame, _part(progress, number, len(animation)), redraws)
+                agreement.append(result.lr_psnr)
                 if number == 0:
                     stages = redraws.stages()
                 if redraws.stages() == stages:
@@ -176,8 +171,8 @@ class Computer:
                 return None
             file = writer.finish()
         file = replace(file, warnings=(*animation.first.warnings, *file.warnings))
-        size = result.picture.width, result.picture.height
-        return Computed(decoded.job, file, size, 0.0, result.redraws, decoded.mark, len(animation))
+        result = replace(result, lr_psnr=min((value for value in agreement if value is not None), default=None))
+        return Computed(decoded.job, result, decoded.mark, file, len(animation))
 
     def _upscaled(
         self,
@@ -211,23 +206,23 @@ class Writer:
         Raises:
             OutputError: it cannot be written.
         """
-        job = computed.job
-        if job.target is not None and isinstance(computed.picture, Picture):
-            warnings = write_picture(computed.picture, job.target, job.format, provenance=computed.mark)
-            warnings = (*computed.picture.warnings, *warnings)
+        job, result = computed.job, computed.result
+        if job.target is not None and computed.file is None:
+            warnings = write_picture(result.picture, job.target, job.format, provenance=computed.mark)
+            warnings = (*result.picture.warnings, *warnings)
         else:
             warnings = self._write_file(computed)
         return Done(
-            job.input, job.output, self._made, *computed.size, computed.seconds, computed.redraws, warnings,
-            computed.frames,
+            job.input, job.output, self._made, result.picture.width, result.picture.height, result.seconds,
+            result.redraws, result.consistency, result.lr_psnr, warnings, computed.frames,
         )  # fmt: skip
 
     def _write_file(self, computed: Computed) -> tuple[str, ...]:
-        job, picture = computed.job, computed.picture
-        file = picture
-        if isinstance(file, Picture):
-            file = encoded(file, job.format, provenance=computed.mark)
-            file = replace(file, warnings=(*computed.picture.warnings, *file.warnings))
+        job, file = computed.job, computed.file
+        if file is None:
+            picture = computed.result.picture
+            file = encoded(picture, job.format, provenance=computed.mark)
+            file = replace(file, warnings=(*picture.warnings, *file.warnings))
         if job.target is None:
             write_standard_output(file.data)
         else:
