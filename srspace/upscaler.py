@@ -14,7 +14,7 @@ from srspace import modes
 from srspace.checkpoints import load_flow, load_fusion
 from srspace.collapse import Spool
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
-from srspace.devices import pick_device, pick_precision
+from srspace.devices import PRECISION_NAMES, pick_device, pick_precision
 from srspace.errors import WeightsError
 from srspace.hub import choose_fusion, resolve_weights
 from srspace.images import Picture, fill_transparent
@@ -24,8 +24,6 @@ from srspace.resize import imresize
 from srspace.sampling import Redraw, Sampler
 
 __all__ = ["Redraw", "UpscaleResult", "Upscaler"]
-
-_PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Upscaler:
     ) -> None:
         self.device = pick_device(device)
         dtype = pick_precision(precision, self.device)
-        self.precision = _PRECISION_NAMES[dtype]
+        self.precision = PRECISION_NAMES[dtype]
         self.prepared = PreparedSRFlow(model, dtype, self.device)
         self.fusion = {kind: prepared(network, self.device, dtype) for kind, network in (fusion or {}).items()}
 
