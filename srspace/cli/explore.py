@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from srspace.cli import options
 from srspace.cli.failures import EXIT_OK
+from srspace.cli.grid import Grid, check_grid
 from srspace.cli.options import IO, SAMPLING, argument, flag, option, takes
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig, parse_memory
 from srspace.errors import OutputError, UsageError
@@ -40,6 +41,7 @@ class Options:
         ),
     ] = None  # fmt: skip
     overwrite: Annotated[bool, flag("--overwrite", panel=IO, help="Replace an existing page.")] = False
+    grid: Grid = None
     quiet: options.NoProgress = False
     balances: Annotated[
         int, option("--balances", panel=SAMPLING, metavar="N", help="Pictures along the dial, from 5 to 9.")
@@ -98,8 +100,10 @@ def explore(options: Options) -> int:
     from srspace.files import write_bytes
     from srspace.images import read_picture
     from srspace.report.explore import gather, load_upscaler, to_html
+    from srspace.report.grid import save_grid
 
     settings, target = options.settings(), options.target()
+    check_grid(options.grid, [str(options.input)])
     picture = read_picture(options.input)
     hr = None if options.hr is None else read_picture(options.hr)
     with named_progress(quiet=options.quiet) as report:
@@ -109,6 +113,8 @@ def explore(options: Options) -> int:
         report("writing the page", 1.0)
         page = to_html(space).encode()
         write_bytes(target, page)
+        if options.grid is not None:
+            save_grid(space, options.grid)
     if space.crop is not None and settings.crop is None and not options.quiet:
         message(
             f"{options.input} is {picture.width}x{picture.height}; the page shows the part {space.crop}. "

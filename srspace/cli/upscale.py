@@ -13,6 +13,7 @@ from srspace import modes
 from srspace.cli import completion, options
 from srspace.cli.completion import complete
 from srspace.cli.failures import EXIT_FAILED, EXIT_OK, in_words
+from srspace.cli.grid import Grid, check_grid, write_grid
 from srspace.cli.options import ADVANCED, IO, SAMPLING, argument, flag, option, takes
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig, parse_memory
 from srspace.errors import SRSpaceError
@@ -76,6 +77,10 @@ class Options:
     save_samples: Annotated[
         Path | None, option("--save-samples", panel=IO, metavar="DIR", help="Also save every candidate, as PNG.")
     ] = None
+    grid: Grid = None
+    preview: Annotated[
+        bool, flag("--preview", panel=IO, help="Show results in the terminal; nothing where output is piped.")
+    ] = False
     as_json: options.AsJson = False
     quiet: options.Quiet = False
     mode: options.Mode = modes.DEFAULT
@@ -144,11 +149,15 @@ def upscale(options: Options) -> int:
     from srspace.batch import upscale_files
     from srspace.cli.output import batch_progress, message
 
+    check_grid(options.grid, options.inputs)
     statuses = []
     with batch_progress(quiet=options.quiet or options.as_json) as progress:
         for outcome in upscale_files(options.inputs, options.settings(), progress):
             statuses.append(outcome.status)
             _print(outcome, options)
+            _preview(outcome, options)
+    if options.grid is not None:
+        _write_grid(options.grid, options)
     failed, tried = statuses.count("failed"), len(statuses) - statuses.count("skipped")
     if failed and tried > 1 and not options.quiet and not options.as_json:
         message(f"{failed} of {tried} pictures failed.")
@@ -181,6 +190,27 @@ def _print(outcome: Outcome, options: Options) -> None:
         message(f"srspace: {words}")
     elif not options.quiet:
         message(f"{outcome.input} {words}")
+
+
+def _preview(outcome: Outcome, options: Options) -> None:
+    from srspace.batch import STDIO, Done, Kept
+    from srspace.cli.preview import can_preview, preview
+
+    shown = isinstance(outcome, Done | Kept) and outcome.output not in (None, STDIO)
+    if options.preview and shown and not options.quiet and not options.as_json and can_preview():
+        preview(Path(str(outcome.output)))
+
+
+def _write_grid(target: Path, options: Options) -> None:
+    from srspace.cli.output import named_progress
+    from srspace.report.explore import ExploreSettings
+
+    upscaled = options.settings()
+    settings = ExploreSettings(
+        weights=upscaled.weights, sampling=upscaled.sampling, device=upscaled.device, precision=upscaled.precision
+    )
+    with named_progress(quiet=options.quiet or options.as_json) as report:
+        write_grid(target, Path(options.inputs[0]), settings, report)
 
 
 def _words(outcome: Outcome) -> str:

@@ -11,6 +11,7 @@ EXTRAS = {
     "compare": ("spandrel", "other models beside ours in a benchmark"),
     "metrics": ("piq", "the metrics PieAPP and DISTS"),
     "plot": ("matplotlib", "plots of the perception-distortion plane"),
+    "preview": ("textual_image", "sharper pictures from --preview, in terminals that can show them"),
     "no-reference": ("pyiqa", "the metrics NIQE, Ma and PI, for non-commercial use only"),
 }
 """By the extra's name: the package that it installs, and what that is for."""

@@ -12,11 +12,11 @@ function svg(name, attributes, ...children) {
 /**
  * Draw a plane.
  *
- * `points` are `{key, label, short, x, y, small, path}`: `short` stands beside the point, unless it is small; points of
- * the same path are joined in their order. `axes` are `{x, y}`, each `{title, decimals, higher}`. `choose` is called with the key of
+ * `points` are `{key, label, short, x, y, small}`: `short` stands beside the point, unless it is small. `paths` are
+ * lists of keys, whose points are joined by a line. `axes` are `{x, y}`, each `{title, decimals, higher}`. `choose` is called with the key of
  * a point that is clicked, or chosen by Enter or Space. `width` is that of the place where it will stand, in pixels.
  */
-function drawPlane(points, axes, choose, width) {
+function drawPlane(points, paths, axes, choose, width) {
   const area = { width: Math.min(720, Math.max(300, width)), ...MARGIN };
   area.height = Math.max(300, Math.round(area.width * 0.66));
   const across = scaleOf(points.map((p) => p.x), area.left, area.width - area.right);
@@ -25,8 +25,8 @@ function drawPlane(points, axes, choose, width) {
   root.setAttribute("aria-label", `Plane of ${axes.x.title} and ${axes.y.title}`);
   root.append(...grid(across, up, axes, area));
   const lines = [];
-  for (const name of new Set(points.map((p) => p.path).filter(Boolean))) {
-    const along = points.filter((p) => p.path === name).map((p) => [across.at(p.x), up.at(p.y)]);
+  for (const path of paths) {
+    const along = path.map((key) => points.find((p) => p.key === key)).filter(Boolean).map((p) => [across.at(p.x), up.at(p.y)]);
     root.append(svg("polyline", { class: "path", points: along.join(" ") }));
     lines.push(along);
   }
