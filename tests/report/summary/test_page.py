@@ -61,6 +61,7 @@ def test_a_row_is_found_everywhere(opened: Opened):
     assert page.get_attribute('.point[data-key="mean:5@0.9"]', "aria-pressed") == "true"
     assert page.locator("figure.chosen").count() == 2
     page.click('.point[data-key="rrdb"]')
+    assert page.text_content("#chosen") == "rrdb: PSNR 29.102, LPIPS vgg 0.3050"
     assert page.locator("tr.chosen").get_attribute("data-key") == "rrdb"
 
 

@@ -43,5 +43,6 @@ function example({ image, best, crops }) {
 function choose(key) {
   markRow(element("table"), key);
   if (data.plane) markPoint(element("plane"), key);
+  element("chosen").textContent = element("plane").querySelector(`[data-key="${CSS.escape(key)}"]`)?.getAttribute("aria-label") ?? "";
   for (const figure of document.querySelectorAll(".crops figure")) figure.classList.toggle("chosen", figure.dataset.key === key);
 }
