@@ -107,10 +107,10 @@ def explore(options: Options) -> int:
     picture = read_picture(options.input)
     hr = None if options.hr is None else read_picture(options.hr)
     with named_progress(quiet=options.quiet) as report:
-        report("loading weights", 0.0)
+        report("exploring: loading weights", 0.0)
         upscaler = load_upscaler(settings)
         space = gather(picture, upscaler, settings, name=options.input.name, hr=hr, progress=report)
-        report("writing the page", 1.0)
+        report("exploring: writing the page", 1.0)
         page = to_html(space).encode()
         write_bytes(target, page)
         if options.grid is not None:

@@ -43,5 +43,6 @@ def write_grid(grid: Path, source: Path, settings: ExploreSettings, report: Call
     from srspace.report.explore import gather, load_upscaler
     from srspace.report.grid import save_grid
 
+    report("exploring: loading weights", 0.0)
     picture = read_picture(source)
     save_grid(gather(picture, load_upscaler(settings), settings, name=source.name, progress=report), grid)

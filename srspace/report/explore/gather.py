@@ -103,7 +103,7 @@ def gather(
         ]
         resolved = replace(sampling, samples=samples, latents=sampling.latents or "independent")
         sampler = Sampler(
-            upscaler.prepared, lr, resolved, progress=lambda done: report("drawing candidates", share * done)
+            upscaler.prepared, lr, resolved, progress=lambda done: report("exploring: drawing candidates", share * done)
         )
         *images, _ = sampler.collapse_all([*makers, spool.maker])
         spread = Spread()
@@ -121,7 +121,7 @@ def gather(
         reference = _tensor(original, crop, upscaler.scale)
         pictures, missing = measured(
             pictures, to_uint8(reference), to_uint8(lr), settings,
-            progress=lambda done: report("measuring", share + (1 - share) * done),
+            progress=lambda done: report("exploring: measuring", share + (1 - share) * done),
         )  # fmt: skip
         metrics = tuple(name for name in settings.metrics if name not in missing)
         notes += missing.values()

@@ -205,15 +205,33 @@ def test_the_table_sorts(opened: Opened):
 def test_touch_moves_divider_and_magnifier(browser: Any, path: Path):
     opened = Opened(browser, path, 390, 844, has_touch=True, is_mobile=True)
     page = opened.page
-    before = page.locator("#frame").bounding_box()
-    stage = page.locator("#stage").bounding_box()
-    page.touchscreen.tap(stage["x"] + 40, stage["y"] + 40)
-    opened.settle()
-    after = page.locator("#frame").bounding_box()
-    assert after["x"] + after["width"] / 2 == pytest.approx(stage["x"] + 40, abs=1) and after != before
+    stage, handle = page.locator("#stage").bounding_box(), page.locator("[slot=handle]").bounding_box()
+    touch(opened, (stage["x"] + 40, stage["y"] + 40), (stage["x"] + 80, stage["y"] + 40))
+    frame = page.locator("#frame").bounding_box()
+    assert frame["x"] + frame["width"] / 2 == pytest.approx(stage["x"] + 80, abs=1)
+    assert page.get_attribute("#slider", "aria-valuenow") == "50"
+    y = handle["y"] + handle["height"] / 2
+    touch(opened, (handle["x"] + handle["width"] / 2, y), (stage["x"] + 0.8 * stage["width"], y))
+    assert int(page.get_attribute("#slider", "aria-valuenow")) == pytest.approx(80, abs=2)
+    assert page.locator("#frame").bounding_box() == frame, "the handle moves the divider alone"
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     opened.check_quiet()
     opened.close()
+
+
+def touch(opened: Opened, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag a finger from one place to another."""
+    session = opened.context.new_cdp_session(opened.page)
+
+    def send(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y} for x, y in places]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    send("touchStart", start)
+    for k in range(1, 6):
+        send("touchMove", tuple(a + k / 5 * (b - a) for a, b in zip(start, end, strict=True)))
+    send("touchEnd")
+    opened.settle()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
