@@ -155,6 +155,9 @@ def _variants(upscaler: Upscaler, settings: ExploreSettings) -> tuple[list[_Vari
     found: list[_Variant] = []
     notes: list[str] = []
     for mode in sorted(_merging(), key=lambda mode: (mode.draws, bool(mode.parameters))):
+        if mode.network is not None and mode.network not in upscaler.fusion:
+            notes.append(f"The mode {mode.name} is left out: there is no network for it with these weights.")
+            continue
         try:
             upscaler.check(mode, settings.sampling)
         except SRSpaceError as error:

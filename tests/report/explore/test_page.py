@@ -106,18 +106,30 @@ def test_the_magnifier_follows_in_all_panes(opened: Opened):
     captions = ["bicubic", "dial 0.75", "original", "where candidates differ", "input"]
     assert page.locator(".pane figcaption").all_text_contents() == captions
     assert pixel(opened, pane(1), 0.5, 0.5) == [40] * 3
+    page.focus("#panes")
+    for _ in range(4):
+        page.keyboard.press("+")
     stage = page.locator("#stage").bounding_box()
-    page.mouse.click(stage["x"] + stage["width"] * 8 / SIZE[1], stage["y"] + stage["height"] * 8 / SIZE[0])
+    page.mouse.click(stage["x"] + stage["width"] * 10 / SIZE[1], stage["y"] + stage["height"] * 10 / SIZE[0])
     # The white corner, and beside it the pictures' own grey.
     for number, level in ((1, 40), (2, 175), (3, 230), (5, 50)):
         assert pixel(opened, pane(number), 0.5, 0.5) == [255] * 3
         assert pixel(opened, pane(number), 0.9, 0.9) == [level] * 3
     frame = page.locator("#frame").bounding_box()
-    assert frame["x"] + frame["width"] / 2 == pytest.approx(stage["x"] + stage["width"] * 8 / SIZE[1], abs=1)
+    assert frame["x"] + frame["width"] / 2 == pytest.approx(stage["x"] + stage["width"] * 10 / SIZE[1], abs=15)
     page.focus("#panes")
     for _ in range(9):
         page.keyboard.press("ArrowRight")
     assert pixel(opened, pane(1), 0.5, 0.5) == [40] * 3
+
+
+def test_the_magnifier_stays_inside_the_picture(opened: Opened):
+    page = opened.page
+    stage = page.locator("#stage").bounding_box()
+    page.mouse.click(stage["x"] + 2, stage["y"] + 2)
+    assert pixel(opened, pane(1), 0.01, 0.01) == [255] * 3, "its corner is the picture's"
+    frame = page.locator("#frame").bounding_box()
+    assert frame["x"] >= stage["x"] - 1 and frame["y"] >= stage["y"] - 1
 
 
 def test_the_zoom_goes_from_100_to_800_percent(opened: Opened):

@@ -26,11 +26,16 @@ function onChange(listener) {
 /** Change the state and tell everybody. */
 function change(changes) {
   Object.assign(state, changes);
-  const half = 0.5;
-  state.x = Math.min(data.width - half, Math.max(half, state.x));
-  state.y = Math.min(data.height - half, Math.max(half, state.y));
+  state.x = inside(state.x, data.width);
+  state.y = inside(state.y, data.height);
   const names = new Set(Object.keys(changes));
   for (const listener of listeners) listener(names);
+}
+
+/** The magnifier's centre along one side, so that it shows nothing beside the picture unless it is larger. */
+function inside(centre, length) {
+  const margin = Math.min(paneSide() / (state.zoom / 100), length) / 2;
+  return Math.min(length - margin, Math.max(margin, centre));
 }
 
 /** The modes in order, each with its pictures. */
