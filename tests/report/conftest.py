@@ -42,6 +42,16 @@ class Opened:
         """Wait until what was asked for is drawn."""
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
+    def text(self, selector: str) -> str:
+        """What stands there once everything is drawn."""
+        self.settle()
+        return str(self.page.text_content(selector))
+
+    def attribute(self, selector: str, name: str) -> str:
+        """An attribute, likewise."""
+        self.settle()
+        return str(self.page.get_attribute(selector, name))
+
     def check_quiet(self) -> None:
         """Nothing on the console, and no request but for the page and what it holds."""
         assert self.said == []
