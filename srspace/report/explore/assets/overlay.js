@@ -18,7 +18,9 @@ const OPACITY = Array.from({ length: 256 }, (_, level) => 0.35 + 0.6 * Math.sqrt
 function cover(values, level) {
   for (let i = 0; i < values.length; i += 4) {
     const grey = 0.75 * (0.299 * values[i] + 0.587 * values[i + 1] + 0.114 * values[i + 2]);
-    const [colour, opacity] = [COLOURS[level(i)], OPACITY[level(i)]];
+    const value = level(i);
+    const colour = COLOURS[value];
+    const opacity = OPACITY[value];
     for (let c = 0; c < 3; c += 1) values[i + c] = grey + opacity * (colour[c] - grey);
   }
 }
@@ -31,10 +33,9 @@ function spreadLevels() {
 function differenceLevels(values) {
   const other = pixels("bicubic");
   const gain = 255 / DIFFERENCE_PEAK;
-  const own = values.slice();
   return (i) => {
-    const mean = (Math.abs(own[i] - other[i]) + Math.abs(own[i + 1] - other[i + 1]) + Math.abs(own[i + 2] - other[i + 2])) / 3;
-    return Math.min(255, Math.round(gain * mean));
+    const sum = Math.abs(values[i] - other[i]) + Math.abs(values[i + 1] - other[i + 1]) + Math.abs(values[i + 2] - other[i + 2]);
+    return Math.min(255, Math.round((gain * sum) / 3));
   };
 }
 

@@ -49,7 +49,7 @@ function marker(point, [x, y], axes, area, taken, choose) {
     svg("circle", { class: "dot", cx: x, cy: y, r: point.small ? 3.5 : 6 }),
   );
   group.setAttribute("aria-label", `${point.label}: ${figures}`);
-  const place = point.small ? null : freePlace(x, y, 6.6 * point.short.length, area, taken);
+  const place = point.small ? null : freePlace(x, y, 7.2 * point.short.length, area, taken);
   if (place) {
     taken.push(place);
     const anchor = place.anchor;
