@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from srspace import modes
 from srspace.errors import NoFusionError, UsageError, WeightsError
+from srspace.modes import Mode
 from srspace.suggestions import did_you_mean
 
 FILES = ("config.json", "model.safetensors")
@@ -131,6 +133,19 @@ def choose_fusion(flow: str, mode: str, named: str | None = None) -> str:
     if entry is not None and entry.mode not in (None, mode):
         raise UsageError(f"{named} serves the mode {entry.mode}, not {mode}.")
     return named
+
+
+def usual_mode(flow: str, fusion: str | None = None) -> Mode:
+    """The mode used where the user names none.
+
+    Args:
+        flow: the flow's weights.
+        fusion: the fusion weights that the user named, or None. They are for the default mode.
+    """
+    if fusion is not None:
+        return modes.find(modes.DEFAULT)
+    name = _catalog_name(flow)
+    return modes.usual({entry.mode for entry in load_catalog().values() if entry.base == name and entry.mode})
 
 
 def weights_scale(spec: str) -> int:

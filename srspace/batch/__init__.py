@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from srspace import modes
@@ -11,7 +12,7 @@ from srspace.batch.inputs import STDIO, find_inputs
 from srspace.batch.outcome import Done, Failed, Kept, Made, Outcome, Skipped
 from srspace.batch.plan import Job, Plan
 from srspace.batch.settings import BatchSettings
-from srspace.hub import choose_fusion, weights_scale
+from srspace.hub import choose_fusion, usual_mode, weights_scale
 
 __all__ = [
     "STDIO",
@@ -59,7 +60,8 @@ def upscale_files(
         ResourceError: the device is not there.
     """
     settings = settings or BatchSettings()
-    network = modes.find(settings.mode).network
+    mode = usual_mode(settings.weights, settings.fusion) if settings.mode is None else modes.find(settings.mode)
+    settings, network = replace(settings, mode=mode), mode.network
     found = find_inputs([paths] if isinstance(paths, str | Path) else paths, recursive=settings.recursive)
     scale = weights_scale(settings.weights)
     fusion = None if network is None else choose_fusion(settings.weights, network, settings.fusion)
@@ -67,8 +69,8 @@ def upscale_files(
     from srspace.upscaler import Upscaler  # loads torch: a mistake above is told without it
 
     upscaler = Upscaler.load(
-        settings.weights, modes=[settings.mode], fusion=fusion, device=settings.device, precision=settings.precision
+        settings.weights, modes=[mode], fusion=fusion, device=settings.device, precision=settings.precision
     )
-    upscaler.check(settings.mode, settings.sampling, **settings.parameters)
+    upscaler.check(mode, settings.sampling, **settings.parameters)
     made = Made.by(settings, fusion=fusion, scale=scale, device=str(upscaler.device), precision=upscaler.precision)
     return run(plan, settings, upscaler, made, progress)

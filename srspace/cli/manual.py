@@ -84,7 +84,8 @@ def _options(command: Any) -> Iterator[str]:
     for parameter in command.params:
         if parameter.param_type_name != "option" or parameter.hidden:
             continue
-        names = ", ".join(f"\\fB{_escaped(name)}\\fR" for name in sorted(parameter.opts, key=len))
+        given = (*sorted(parameter.opts, key=len), *parameter.secondary_opts)
+        names = ", ".join(f"\\fB{_escaped(name)}\\fR" for name in given)
         value = "" if parameter.is_flag or not parameter.metavar else f" \\fI{_escaped(parameter.metavar)}\\fR"
         yield from (".TP", names + value, _escaped(_plain(parameter.help or "") + _default(parameter)))
 

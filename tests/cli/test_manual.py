@@ -28,7 +28,8 @@ def test_every_command_and_option_is_explained():
         part = text.split(f".SS srspace {path} ")[-1].split("\n.S")[0]
         for option in every_option(path):
             if option.name != "help":
-                assert all(f"\\fB{name}\\fR" in part for name in option.opts), (path, option.name)
+                names = (*option.opts, *option.secondary_opts)
+                assert all(f"\\fB{name}\\fR" in part for name in names), (path, option.name)
 
 
 def test_the_wheel_installs_it_where_man_looks():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from srspace import modes
 from srspace.collapse import Spool
@@ -98,7 +98,7 @@ def gather(
     limit = sampling.max_memory if upscaler.device.type == "cpu" else None
     with Spool(samples, height, width, limit=limit) as spool:
         makers = [
-            variant.mode.sink(count, _network(upscaler, variant.mode), **variant.parameters)
+            upscaler.maker(variant.mode, count, variant.parameters)
             for variant, count in zip(variants, counts, strict=True)
         ]
         resolved = replace(sampling, samples=samples, latents=sampling.latents or "independent")
@@ -170,10 +170,6 @@ def _variants(upscaler: Upscaler, settings: ExploreSettings) -> tuple[list[_Vari
         values: Sequence[float] = np.linspace(parameter.low, parameter.high, settings.balances).tolist()
         found += [_Variant(mode, parameter.name, round(value, 4)) for value in values]
     return found, notes
-
-
-def _network(upscaler: Upscaler, mode: Mode) -> nn.Module | None:
-    return None if mode.network is None else upscaler.fusion[mode.network]
 
 
 def _original(hr: Picture, picture: Picture, scale: int) -> Picture:

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from srspace import Upscaler, modes
-from srspace.config import SamplingConfig
+from srspace.config import DialConfig, SamplingConfig
 from srspace.errors import UsageError
 from srspace.images import Picture
 from srspace.metrics import psnr, to_uint8
+from srspace.models import DialFusion
 from srspace.report.explore import Crop, ExploreSettings, Shown, Space, gather, load_upscaler
 from srspace.report.explore.settings import LARGEST
 from srspace.report.explore.space import CANDIDATE
@@ -78,6 +79,15 @@ def test_without_a_number_each_mode_takes_its_own(upscaler: Upscaler):
     lr = torch.from_numpy(RGB.transpose(2, 0, 1))
     image, _ = usual.collapse(lr, mode="dial", balance=1.0)
     assert (space.of("dial")[-1].image == to_uint8(image).permute(1, 2, 0).numpy()).all()
+
+
+def test_the_dial_agrees_with_the_input_where_upscale_does():
+    dial = DialFusion(DialConfig(features=24, channels=4, blocks=1, embedding=4, consistent_below=0.5))
+    upscaler = Upscaler(calm_flow(), {"dial": dial}, device="cpu", precision="fp32")
+    lr = torch.from_numpy(RGB.transpose(2, 0, 1))
+    for shown in gather(Picture(RGB), upscaler, SETTINGS).of("dial"):
+        image, _ = upscaler.collapse(lr, mode="dial", sampling=SETTINGS.sampling, balance=shown.value or 0.0)
+        assert (shown.image == to_uint8(image).permute(1, 2, 0).numpy()).all(), shown.value
 
 
 def test_modes_without_a_network_are_left_out_with_the_reason():
