@@ -15,18 +15,16 @@ from srspace.checkpoints import load_flow, load_fusion
 from srspace.collapse import Spool
 from srspace.collapse.consistency import agreement, consistent
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
-from srspace.devices import pick_device, pick_precision
+from srspace.devices import PRECISION_NAMES, pick_device, pick_precision
 from srspace.errors import WeightsError
 from srspace.hub import choose_fusion, resolve_weights, usual_mode
 from srspace.images import Picture, fill_transparent
 from srspace.models import DialFusion, Fusion, PreparedSRFlow, SRFlow, prepared
-from srspace.modes import Mode, usual
+from srspace.modes import Mode, SinkMaker, usual
 from srspace.resize import imresize
 from srspace.sampling import Redraw, Redraws, Sampler
 
 __all__ = ["Redraw", "UpscaleResult", "Upscaler"]
-
-_PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class Upscaler:
     ) -> None:
         self.device = pick_device(device)
         dtype = pick_precision(precision, self.device)
-        self.precision = _PRECISION_NAMES[dtype]
+        self.precision = PRECISION_NAMES[dtype]
         self.prepared = PreparedSRFlow(model, dtype, self.device)
         self.fusion = {kind: prepared(network, self.device, dtype) for kind, network in (fusion or {}).items()}
 
@@ -225,10 +223,7 @@ class Upscaler:
         mode = self._mode(mode)
         sampling = _resolved(mode, sampling)
         count = mode.count(sampling.samples)
-        self._check(mode, count, parameters)
-        maker = mode.sink(count, self._network(mode), **parameters)
-        if self._consistent(mode, consistency, parameters):
-            maker = consistent(maker)
+        maker = self.maker(mode, count, parameters, consistency=consistency)
         sampler = Sampler(self.prepared, lr, sampling, progress=progress, redraws=redraws)
         if on_candidate is None:
             return sampler.collapse(maker), tuple(sampler.redraws)
@@ -239,6 +234,25 @@ class Upscaler:
             for index, candidate in enumerate(spool):
                 on_candidate(index, candidate)
         return image, tuple(sampler.redraws)
+
+    def maker(
+        self, mode: Mode, count: int, parameters: Mapping[str, float], *, consistency: bool | None = None
+    ) -> SinkMaker:
+        """What makes the mode's picture, for a sampler that is to make several pictures of the same candidates.
+
+        Args:
+            mode: the mode.
+            count: how many candidates it takes (see :meth:`srspace.modes.Mode.count`).
+            parameters: the mode's, by name.
+            consistency: as of :meth:`upscale`.
+
+        Raises:
+            UsageError: the settings do not go together.
+            WeightsError: the mode needs a fusion network that was not loaded.
+        """
+        self._check(mode, count, parameters)
+        maker = mode.sink(count, self._network(mode), **parameters)
+        return consistent(maker) if self._consistent(mode, consistency, parameters) else maker
 
     def _mode(self, named: str | Mode | None) -> Mode:
         return usual(self.fusion) if named is None else _find(named)

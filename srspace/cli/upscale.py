@@ -13,6 +13,7 @@ from srspace import modes
 from srspace.cli import completion, options
 from srspace.cli.completion import complete
 from srspace.cli.failures import EXIT_FAILED, EXIT_OK, in_words
+from srspace.cli.grid import Grid, check_grid, write_grid
 from srspace.cli.options import ADVANCED, IO, SAMPLING, argument, flag, option, takes
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig, parse_memory
 from srspace.errors import SRSpaceError
@@ -82,6 +83,10 @@ class Options:
     )
     strip_gps: Annotated[bool, flag("--strip-gps", panel=IO, help="Leave out where a picture was taken.")] = False
     first_frame: Annotated[bool, flag("--first-frame", panel=IO, help="Of animations, take the first frame.")] = False
+    grid: Grid = None
+    preview: Annotated[
+        bool, flag("--preview", panel=IO, help="Show results in the terminal; nothing where output is piped.")
+    ] = False
     as_json: options.AsJson = False
     quiet: options.Quiet = False
     mode: options.UsualMode = None
@@ -161,6 +166,7 @@ def upscale(options: Options) -> int:
     from srspace.batch import LeftOut, upscale_files
     from srspace.cli.output import batch_progress, message
 
+    check_grid(options.grid, options.inputs)
     statuses: list[str] = []
     left_out: dict[str, list[str]] = {}
     with batch_progress(quiet=options.quiet or options.as_json) as progress:
@@ -170,6 +176,9 @@ def upscale(options: Options) -> int:
             else:
                 statuses.append(outcome.status)
             _print(outcome, options)
+            _preview(outcome, options)
+    if options.grid is not None:
+        _write_grid(options.grid, options)
     failed, tried = statuses.count("failed"), len(statuses) - statuses.count("skipped")
     if left_out and not options.quiet and not options.as_json:
         count = sum(map(len, left_out.values()))
@@ -214,6 +223,27 @@ def _print(outcome: Outcome, options: Options) -> None:
         message(f"{outcome.input} {words}")
         for warning in outcome.warnings if isinstance(outcome, Done) else ():
             message(f"{outcome.input}: {warning}")
+
+
+def _preview(outcome: Outcome, options: Options) -> None:
+    from srspace.batch import STDIO, Done, Kept
+    from srspace.cli.preview import can_preview, preview
+
+    shown = isinstance(outcome, Done | Kept) and outcome.output not in (None, STDIO)
+    if options.preview and shown and not options.quiet and not options.as_json and can_preview():
+        preview(Path(str(outcome.output)))
+
+
+def _write_grid(target: Path, options: Options) -> None:
+    from srspace.cli.output import named_progress
+    from srspace.report.explore import ExploreSettings
+
+    upscaled = options.settings()
+    settings = ExploreSettings(
+        weights=upscaled.weights, sampling=upscaled.sampling, device=upscaled.device, precision=upscaled.precision
+    )
+    with named_progress(quiet=options.quiet or options.as_json) as report:
+        write_grid(target, Path(options.inputs[0]), settings, report)
 
 
 def _words(outcome: Outcome) -> str:
