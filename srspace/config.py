@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from srspace.errors import CheckpointError, UsageError
 
 DEFAULT_WEIGHTS = "srflow-da-x4-lite"
+AUTO_WEIGHTS = "auto"  # in place of a name: the weights that suit each picture
 SMALLEST_TILE = 16  # in pixels of the input
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -150,6 +151,23 @@ class DialConfig(_Config):
     def __post_init__(self) -> None:
         if min(self.scale, self.features, self.channels, self.blocks, self.embedding) < 1:
             raise ValueError("scale, features, channels, blocks and embedding must be positive")
+
+
+@dataclass(frozen=True)
+class AssessorConfig(_Config):
+    """Sizes of the network that assesses pictures.
+
+    Attributes:
+        filters: of the first layer, which takes a picture's content away.
+        channels: width of the layers after it.
+    """
+
+    filters: int = 16
+    channels: int = 24
+
+    def __post_init__(self) -> None:
+        if min(self.filters, self.channels) < 1:
+            raise ValueError("filters and channels must be positive")
 
 
 @dataclass(frozen=True)

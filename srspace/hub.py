@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from srspace.errors import NoFusionError, UsageError, WeightsError
+from srspace.config import AUTO_WEIGHTS
+from srspace.errors import NoFlowError, NoFusionError, UsageError, WeightsError
 
 FILES = ("config.json", "model.safetensors")
 
@@ -31,7 +32,7 @@ class CatalogEntry:
     """Weights known by name.
 
     Attributes:
-        kind: ``"flow"``, ``"fusion"``, ``"dial-fusion"`` or ``"encoder"``.
+        kind: ``"flow"``, ``"fusion"``, ``"dial-fusion"``, ``"encoder"`` or ``"assessor"``.
         base: for fusion weights, the flow whose candidates they were trained on.
         mode: for fusion weights, the mode that they serve.
         repo: Hub repository, or None when they come in the box only.
@@ -131,6 +132,21 @@ def choose_fusion(flow: str, mode: str, named: str | None = None) -> str:
     return named
 
 
+def base_flow(fusion: str) -> str:
+    """The flow whose candidates a fusion network was trained on, by its name in the catalogue.
+
+    Args:
+        fusion: catalogue name, folder or ``hf://owner/repo[@revision]``.
+
+    Raises:
+        NoFlowError: the catalogue does not know the network.
+    """
+    entry = load_catalog().get(_catalog_name(fusion))
+    if entry is None or entry.base is None:
+        raise NoFlowError(fusion)
+    return entry.base
+
+
 def weights_scale(spec: str) -> int:
     """The upscaling factor of flow weights, without loading them; of ``hf://`` only the configuration is fetched.
 
@@ -162,6 +178,8 @@ def resolve_weights(spec: str) -> Path:
     Raises:
         WeightsError: it is none of them, cannot be fetched, or fails its checksum.
     """
+    if spec == AUTO_WEIGHTS:
+        raise WeightsError(f"{AUTO_WEIGHTS!r} chooses weights for a picture; here they must be named.")
     match = _parse_hub(spec)
     if match is not None:
         return _download(*match)

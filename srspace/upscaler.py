@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from srspace import modes
+from srspace.assessment import Assessment
 from srspace.checkpoints import load_flow, load_fusion
 from srspace.collapse import Spool
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
@@ -25,7 +26,7 @@ from srspace.sampling import Redraw, Sampler
 
 __all__ = ["Redraw", "UpscaleResult", "Upscaler"]
 
-_PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class UpscaleResult:
         redraws: candidates that were replaced because the flow's inverse had exploded.
         seconds: wall-clock time.
         parameters: the mode's parameters, by name.
+        weights: the family of weights that was chosen for the picture; None where weights were named.
+        assessment: why they were chosen; likewise.
     """
 
     picture: Picture
@@ -49,6 +52,8 @@ class UpscaleResult:
     redraws: tuple[Redraw, ...]
     seconds: float
     parameters: Mapping[str, float] = field(default_factory=dict)
+    weights: str | None = None
+    assessment: Assessment | None = None
 
 
 class Upscaler:
@@ -73,7 +78,7 @@ class Upscaler:
     ) -> None:
         self.device = pick_device(device)
         dtype = pick_precision(precision, self.device)
-        self.precision = _PRECISION_NAMES[dtype]
+        self.precision = PRECISION_NAMES[dtype]
         self.prepared = PreparedSRFlow(model, dtype, self.device)
         self.fusion = {kind: prepared(network, self.device, dtype) for kind, network in (fusion or {}).items()}
 

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srspace.batch.candidates import candidate_writer, check_candidates
+from srspace.batch.deciding import Decision
 from srspace.batch.outcome import Done, Failed, Made, Outcome
 from srspace.batch.plan import Job, Plan
 from srspace.batch.settings import BatchSettings
+from srspace.errors import CheckpointError, WeightsError
 from srspace.files import check_writable, remove_leftovers
 from srspace.images import Picture, check_side, encode_picture, read_bytes, read_picture, write_picture
 from srspace.provenance import Provenance, source_key
@@ -45,10 +47,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture that was read, with the mark for its result."""
+    """A picture that was read, with what its result is made with, and the mark for it."""
 
     job: Job
     picture: Picture
+    made: Made
     mark: Provenance
 
 
@@ -58,14 +61,15 @@ class Computed:
 
     job: Job
     result: UpscaleResult
+    made: Made
     mark: Provenance
 
 
 class Reader:
-    """The first stage: decodes a picture and makes sure that its result can be written before it is computed."""
+    """The first stage: decodes a picture, decides on its weights, and makes sure that its result can be written."""
 
-    def __init__(self, settings: BatchSettings, made: Made, scale: int) -> None:
-        self._settings, self._made, self._scale = settings, made, scale
+    def __init__(self, settings: BatchSettings, decide: Decision, scale: int) -> None:
+        self._settings, self._decide, self._scale = settings, decide, scale
         self._cleared: set[Path] = set()
 
     def __call__(self, job: Job) -> Decoded:
@@ -74,19 +78,21 @@ class Reader:
         Raises:
             ImageError: the input is not a picture that can be read.
             OutputError: the result or a candidate cannot be written.
+            WeightsError: weights are to be chosen, and those that choose are missing or damaged.
         """
         name = "standard input" if job.source is None else job.input
         data = read_bytes(job.source or standard_input(), name)
         picture = read_picture(data, name=name)
-        settings = self._made.for_mark() | {"input_sha256": hashlib.sha256(data).hexdigest()}
-        mark = Provenance(source_key(job.source), settings)
         check_side(job.format, picture.width * self._scale, picture.height * self._scale)
+        made = self._decide(picture)
+        settings = made.for_mark() | {"input_sha256": hashlib.sha256(data).hexdigest()}
+        mark = Provenance(source_key(job.source), settings)
         if job.target is not None:
             check_writable(job.target)
             self._clear(job.target.parent)
         if job.candidates is not None:
             check_candidates(job.candidates, self._settings.samples, mark, overwrite=self._settings.overwrite)
-        return Decoded(job, picture, mark)
+        return Decoded(job, picture, made, mark)
 
     def _clear(self, folder: Path) -> None:
         if folder not in self._cleared:
@@ -97,7 +103,7 @@ class Reader:
 class Computer:
     """The second stage: upscales a picture, and writes its candidates while they come."""
 
-    def __init__(self, settings: BatchSettings, upscaler: Upscaler) -> None:
+    def __init__(self, settings: BatchSettings, upscaler: Callable[[Made], Upscaler]) -> None:
         self._settings, self._upscaler = settings, upscaler
 
     def __call__(self, decoded: Decoded, progress: Callable[[float], None] | None = None) -> Computed:
@@ -110,9 +116,11 @@ class Computer:
         Raises:
             ResourceError: there is not enough memory.
             OutputError: a candidate cannot be written.
+            WeightsError: weights that were chosen are missing, cannot be fetched or fail their checksum.
+            CheckpointError: they are damaged.
         """
         stem = decoded.job.candidates
-        result = self._upscaler.upscale(
+        result = self._upscaler(decoded.made).upscale(
             decoded.picture,
             mode=self._settings.mode,
             sampling=self._settings.sampling,
@@ -120,14 +128,11 @@ class Computer:
             on_candidate=None if stem is None else candidate_writer(stem, decoded.mark),
             **self._settings.parameters,
         )
-        return Computed(decoded.job, result, decoded.mark)
+        return Computed(decoded.job, result, decoded.made, decoded.mark)
 
 
 class Writer:
     """The third stage: encodes a result and writes it whole or not at all."""
-
-    def __init__(self, made: Made) -> None:
-        self._made = made
 
     def __call__(self, computed: Computed) -> Done:
         """Write one result.
@@ -141,32 +146,43 @@ class Writer:
         else:
             write_picture(result.picture, job.target, job.format, provenance=computed.mark)
         size = (result.picture.width, result.picture.height)
-        return Done(job.input, job.output, self._made, *size, result.seconds, result.redraws)
+        return Done(job.input, job.output, computed.made, *size, result.seconds, result.redraws)
 
 
 def run(
-    plan: Plan, settings: BatchSettings, upscaler: Upscaler, made: Made, progress: Callable[[Progress], None] | None
+    plan: Plan,
+    stages: tuple[Reader, Computer, Writer],
+    made: Made,
+    progress: Callable[[Progress], None] | None,
 ) -> Iterator[Outcome]:
     """Drive the stages, one picture after the other.
 
     Args:
         plan: what to do.
-        settings: of the run.
-        upscaler: with the weights that the settings name.
-        made: what the settings come to with them.
+        stages: what it is done with.
+        made: with what results are made, as far as that is known before any picture is read.
         progress: called when a picture begins, while it is computed, and when it has its outcome.
+
+    Raises:
+        WeightsError: weights that were chosen are missing, cannot be fetched or fail their checksum.
+        CheckpointError: they are damaged.
     """
-    read, compute, write = Reader(settings, made, upscaler.scale), Computer(settings, upscaler), Writer(made)
+    read, compute, write = stages
     for index, planned in enumerate(plan.decide(made)):
         if isinstance(planned, Outcome):
             yield planned
             continue
         report = _reporter(progress, planned.input, index, len(plan))
         report(0.0)
+        known = made
         try:
-            outcome: Outcome = write(compute(read(planned), report))
+            decoded = read(planned)
+            known = decoded.made
+            outcome: Outcome = write(compute(decoded, report))
+        except (WeightsError, CheckpointError):  # not one picture's matter
+            raise
         except Exception as error:  # one picture must not end the run of many
-            outcome = Failed(planned.input, planned.output, made, error)
+            outcome = Failed(planned.input, planned.output, known, error)
         report(1.0)
         yield outcome
 

@@ -60,6 +60,13 @@ Weights = Annotated[
         help="Weights: catalogue name, folder or hf://owner/repo[@revision].",
     ),
 ]  # fmt: skip
+AutoWeights = Annotated[
+    str,
+    option(
+        "--weights", "-w", panel=ADVANCED, metavar="NAME",
+        help="Weights: auto (those that suit each picture), catalogue name, folder or hf://owner/repo[@revision].",
+    ),
+]  # fmt: skip
 Device = Annotated[
     str,
     option(

@@ -12,12 +12,12 @@ from srspace import modes
 from srspace.cli import options
 from srspace.cli.failures import EXIT_FAILED, EXIT_OK, in_words
 from srspace.cli.options import ADVANCED, IO, SAMPLING, flag, option, takes
-from srspace.config import DEFAULT_WEIGHTS, SamplingConfig, parse_memory
+from srspace.config import AUTO_WEIGHTS, SamplingConfig, parse_memory
 from srspace.errors import SRSpaceError
 from srspace.modes import Mode
 
 if TYPE_CHECKING:
-    from srspace.batch import BatchSettings, Outcome
+    from srspace.batch import BatchSettings, Made, Outcome
 
 
 def _complete_mode(incomplete: str) -> list[tuple[str, str]]:
@@ -95,7 +95,7 @@ class Options:
     precision: options.Precision = "auto"
     tile: options.Tile = None
     max_memory: options.MaxMemory = None
-    weights: options.Weights = DEFAULT_WEIGHTS
+    weights: options.AutoWeights = AUTO_WEIGHTS
     fusion: Annotated[
         str | None,
         option(
@@ -175,6 +175,16 @@ def _print(outcome: Outcome, options: Options) -> None:
         message(f"{outcome.input} {words}")
 
 
+def _chosen(made: Made) -> str:
+    """Which weights were chosen for a picture, and why; nothing where they were named."""
+    assessment = made.assessment
+    if assessment is None:
+        return ""
+    if assessment.family != made.weights:
+        return f"; weights {made.weights}, because {assessment.family} has no network for the mode {made.mode}"
+    return f"; weights {made.weights}: {', '.join(assessment.reasons) or 'no damage found'}"
+
+
 def _words(outcome: Outcome) -> str:
     """What is told of an outcome, beside the name of the input."""
     from srspace.batch import Done, Failed, Kept, Skipped
@@ -189,7 +199,8 @@ def _words(outcome: Outcome) -> str:
             return f"skipped: {outcome.reason}; name it alone to upscale it again."
         case Done():
             redrawn = f", {len(outcome.redraws)} candidates redrawn" if outcome.redraws else ""
-            return f"-> {outcome.output} ({outcome.width}x{outcome.height}, {outcome.seconds:.1f} s{redrawn})"
+            size = f"{outcome.width}x{outcome.height}"
+            return f"-> {outcome.output} ({size}, {outcome.seconds:.1f} s{redrawn}{_chosen(outcome.made)})"
         case Kept():
             size = "unreadable" if outcome.width is None else f"{outcome.width}x{outcome.height}"
             return f"-> {outcome.output} (kept, {size}{', made with other settings' if outcome.differs else ''})"

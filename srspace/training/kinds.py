@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from srspace.config import DialConfig, FlowConfig, FusionConfig, RRDBConfig, TrainConfig
+from srspace.config import AssessorConfig, DialConfig, FlowConfig, FusionConfig, RRDBConfig, TrainConfig
 from srspace.errors import UsageError
 from srspace.fields import Field, build, fields_of
 from srspace.training.settings import (
+    AssessorTaskConfig,
     DataConfig,
     DialTaskConfig,
     EncoderTaskConfig,
@@ -84,6 +85,14 @@ KINDS = {
             DialTaskConfig,
             DialConfig,
             ("blocks", "channels", "embedding"),
+        ),
+        Kind(
+            "assessor",
+            "Train the network that tells damaged pictures from clean ones.",
+            "srspace.training.assessor:AssessorTask",
+            AssessorTaskConfig,
+            AssessorConfig,
+            ("filters", "channels"),
         ),
     )
 }

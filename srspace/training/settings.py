@@ -226,6 +226,36 @@ class DialTaskConfig:
             raise UsageError("the shares of both ends of the dial must lie between 0 and 1, together as well.")
 
 
+@dataclass(frozen=True)
+class AssessorTaskConfig:
+    """Training the network that assesses pictures.
+
+    Attributes:
+        start: weights of such a network to go on from; their sizes win over the options for a fresh one.
+        patches: LR images damaged before training starts.
+        refresh: images replaced by fresh ones every 10 iterations.
+        clean_share: share of the images that are left clean, in [0, 1].
+        weak_share: share that is damaged weakly; the others are damaged like pictures from the web.
+        side_weight: weight of naming the damage beside choosing the family.
+    """
+
+    start: str | None = None
+    patches: int = 4096
+    refresh: int = 64
+    clean_share: float = 0.3
+    weak_share: float = 0.4
+    side_weight: float = 0.3
+
+    def __post_init__(self) -> None:
+        _check_weights(self.side_weight)
+        if self.patches < 1 or not 0 <= self.refresh <= self.patches:
+            raise UsageError(f"between 0 and all {self.patches} images can be replaced at a time, not {self.refresh}.")
+        if min(self.clean_share, self.weak_share) < 0 or self.clean_share + self.weak_share > 1:
+            raise UsageError(
+                "the shares of clean and weakly damaged images must lie between 0 and 1, together as well."
+            )
+
+
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise UsageError(f"the {what} must be {' or '.join(choices)}, not {value!r}.")

@@ -1,0 +1,85 @@
+"""Whether the weights for damaged pictures would give the better result, told from an LR image and its clean version.
+
+Upscaling every training image with both families would take the time of training them. What was measured once, on
+crops upscaled with both, is summed up in a few numbers that compare the two versions of an LR image.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_LUMA = ((0.299, 0.587, 0.114), (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))
+_BINOMIAL = (0.25, 0.5, 0.25)
+_FITTED = (-0.0148, -0.0190, 0.0410, -0.0034, -0.0037, 0.0062, -0.0016, -0.0039, 0.0052, 0.0022, 0.0018, 0.0201)
+
+
+def benefit(lr: Tensor, clean: Tensor) -> Tensor:
+    """How much lower LPIPS of the damaged pictures' family is expected to be than that of the clean ones', ``(B,)``.
+
+    LPIPS is the mean of Alex and Squeeze, of the dial mode at balance 1.
+
+    Args:
+        lr: ``(B, 3, h, w)`` float32, 8-bit levels.
+        clean: MATLAB's bicubic reduction of the same originals, likewise.
+    """
+    return measures(lr, clean) @ lr.new_tensor(_FITTED)
+
+
+def sharpness(lr: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
+    """How an image is sharpened or blurred against its clean version, and what of the difference that leaves.
+
+    The difference in luma is fitted by two bands of the clean image's details.
+
+    Args:
+        lr: ``(B, 3, h, w)`` float32, 8-bit levels.
+        clean: likewise.
+
+    Returns:
+        ``(B, 2)``, the factors of the fine and of the coarser band (-1: the band is gone, 0: it is as it should be,
+        1: it is doubled), and the rest of the difference, ``(B, h, w)``.
+    """
+    difference, clean = _ycc(lr - clean)[:, 0], _ycc(clean)[:, 0]
+    soft = _smoothed(clean)
+    bands = torch.stack([clean - soft, soft - _smoothed(soft)], -1).flatten(1, 2)
+    # A little of the unit matrix keeps factors near 0 where an image has no details.
+    gram = bands.mT @ bands + 0.05 * bands.shape[1] * torch.eye(2, device=lr.device)
+    factors = torch.linalg.solve(gram, bands.mT @ difference.flatten(1)[..., None])
+    rest = difference - (bands @ factors)[..., 0].view_as(difference)
+    return factors[..., 0], rest
+
+
+def measures(lr: Tensor, clean: Tensor) -> Tensor:
+    """What :func:`benefit` knows of an image: ``(B, 12)``.
+
+    Args:
+        lr: as of :func:`sharpness`.
+        clean: likewise.
+    """
+    factors, rest = sharpness(lr, clean)
+    fine, coarse = factors.unbind(1)
+    grey = _ycc(clean)[:, 0]
+    low = _smoothed(_smoothed(rest))
+    noise, detail = _log_rms(rest), _log_rms(grey - _smoothed(grey))
+    smooth, rough, chroma = _log_rms(low), _log_rms(rest - low), _log_rms(_ycc(lr - clean)[:, 1:])
+    columns = [
+        torch.ones_like(fine), fine, fine.abs(), coarse, coarse.abs(), noise, noise * detail, detail, noise**2,
+        smooth, chroma, rough - smooth,
+    ]  # fmt: skip
+    return torch.stack(columns, 1)
+
+
+def _ycc(images: Tensor) -> Tensor:
+    return torch.einsum("oc,bchw->bohw", images.new_tensor(_LUMA), images)
+
+
+def _smoothed(images: Tensor) -> Tensor:
+    """``(B, h, w)`` by a binomial filter of 3x3."""
+    kernel = images.new_tensor(_BINOMIAL)
+    padded = F.pad(images[:, None], (1, 1, 1, 1), "replicate")
+    return F.conv2d(F.conv2d(padded, kernel.view(1, 1, 3, 1)), kernel.view(1, 1, 1, 3))[:, 0]
+
+
+def _log_rms(values: Tensor) -> Tensor:
+    return torch.log(values.flatten(1).square().mean(1).sqrt() + 0.3)
