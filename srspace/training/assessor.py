@@ -61,7 +61,7 @@ class AssessorTask(Task):
     ) -> None:
         self.network = network.requires_grad_(True)
         self.batches, self.config, self.held_out = batches, config, held_out
-        self._damages = (Degradation(DegradeConfig(scale=SCALE, clean=0)), Degradation(WEAK))
+        self._damages = (Degradation(WEAK), Degradation(DegradeConfig(scale=SCALE, clean=0)))
 
     @classmethod
     def build(cls, config: AssessorTaskConfig, sizes: AssessorConfig, sources: Sources) -> AssessorTask:
@@ -80,9 +80,8 @@ class AssessorTask(Task):
 
     def start(self, *, resumed: bool) -> None:
         """Damage the images that training begins with."""
-        parts = [
-            self._drawn(min(_AT_A_TIME, self.config.patches - i)) for i in range(0, self.config.patches, _AT_A_TIME)
-        ]
+        most = self.config.patches
+        parts = [self._drawn(min(_AT_A_TIME, most - i)) for i in range(0, most, _AT_A_TIME)]
         self.images, self.targets = (torch.cat(part) for part in zip(*parts, strict=True))
 
     def prepare(self, iteration: int) -> Hashable:
@@ -110,10 +109,8 @@ class AssessorTask(Task):
         gain, compressed, noise, fine, coarse = targets.unbind(1)
         found = self.network(crops)
         cost = gain.abs().clamp(max=_MOST) + _LEAST
-        decision = (
-            cost * F.binary_cross_entropy_with_logits(found.damaged, (gain > 0).float(), reduction="none")
-        ).mean()
-        codecs = _known(compressed, lambda x: F.binary_cross_entropy_with_logits(found.compressed, x, reduction="none"))
+        decision = (cost * _cross_entropy(found.damaged, (gain > 0).float())).mean()
+        codecs = _known(compressed, lambda x: _cross_entropy(found.compressed, x))
         strength = _known(noise, lambda x: F.smooth_l1_loss(found.noise, x, reduction="none"))
         bands = F.smooth_l1_loss(found.fine, fine) + 0.5 * F.smooth_l1_loss(found.coarse, coarse)
         return decision / cost.mean() + self.config.side_weight * (codecs + strength + bands)
@@ -130,7 +127,7 @@ class AssessorTask(Task):
             for damage in self._damages:
                 lr = damage(hr)
                 results.append(self._judged(lr * 255, benefit(lr * 255, clean * 255)))
-        names = ("val_clean_mistaken", "val_damaged_mistaken", "val_weak_mistaken")
+        names = ("val_clean_mistaken", "val_weak_mistaken", "val_damaged_mistaken")
         figures = {name: wrong for name, (wrong, _) in zip(names, results, strict=True)}
         return figures | {"val_cost": sum(cost for _, cost in results) / len(results)}
 
@@ -146,21 +143,18 @@ class AssessorTask(Task):
     def _drawn(self, count: int) -> tuple[Tensor, Tensor]:
         """Images ``(count, 3, h, w)``, uint8, and what there is to say of them, ``(count, 5)``; NaN: not known."""
         hr, clean = self.batches.pool.draw(count, self.batches.patch)
-        counts = [
-            round(count * share)
-            for share in (self.config.clean_share, self.config.clean_share + self.config.weak_share)
-        ]
-        untouched, weak, strong = hr[: counts[0]], hr[counts[0] : counts[1]], hr[counts[1] :]
-        images, known = [clean[: counts[0]]], [clean.new_zeros(len(untouched), 2)]
-        for damage, part in zip(self._damages, (strong, weak), strict=True):
+        order = torch.randperm(count, device=hr.device)  # a pool gives one of its sources after the other
+        hr, clean = hr[order], clean[order]
+        untouched, weak = (round(count * share) for share in (self.config.clean_share, self.config.weak_share))
+        images, known = [clean[:untouched]], [clean.new_zeros(untouched, 2)]
+        for damage, part in zip(self._damages, hr[untouched:].split([weak, count - untouched - weak]), strict=True):
             if len(part):
                 lr, record = damage.recorded(part)
                 images.append(lr)
                 known.append(torch.stack([_compressed(record), _noise(record)], 1))
-        clean = torch.cat([clean[: counts[0]], clean[counts[1] :], clean[counts[0] : counts[1]]])
         levels = (torch.cat(images) * 255).round()
         gain = benefit(levels, clean * 255)
-        gain[: counts[0]] = -_MOST  # the line must be clear of what is clean
+        gain[:untouched] = -_MOST  # the line must be clear of what is clean
         factors = sharpness(levels, clean * 255)[0].clamp(-1.2, 1.2)
         return levels.to(torch.uint8), torch.cat([gain[:, None], torch.cat(known), factors], 1)
 
@@ -177,15 +171,16 @@ def _compressed(record: Record) -> Tensor:
 def _noise(record: Record) -> Tensor:
     """``(B,)``: log(1 + its standard deviation in levels); NaN where it is not known or was compressed away."""
     stages = record.stages
-    variance = sum(
-        stages[name]["applied"] * stages[name]["strength"].square()
-        for name in ("noise", "second_noise")
-        if name in stages
-    )
+    drawn = [stages[name] for name in ("noise", "second_noise") if name in stages]
+    variance = torch.stack([stage["applied"] * stage["strength"].square() for stage in drawn]).sum(0)
     unknown = torch.stack([stages[name]["applied"] for name in _OTHER_NOISE if name in stages]).any(0)
     if "jpeg" in stages:
         unknown = unknown | (stages["jpeg"]["applied"] & (stages["jpeg"]["quality"] < 60))
-    return torch.where(unknown, torch.nan, torch.log1p(torch.as_tensor(variance, dtype=torch.float32).sqrt()))
+    return torch.where(unknown, torch.nan, torch.log1p(variance.sqrt()))
+
+
+def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits, target, reduction="none")
 
 
 def _known(target: Tensor, loss: Callable[[Tensor], Tensor]) -> Tensor:

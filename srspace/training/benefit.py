@@ -12,17 +12,24 @@ from torch import Tensor
 
 _LUMA = ((0.299, 0.587, 0.114), (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))
 _BINOMIAL = (0.25, 0.5, 0.25)
-_FITTED = (-0.0148, -0.0190, 0.0410, -0.0034, -0.0037, 0.0062, -0.0016, -0.0039, 0.0052, 0.0022, 0.0018, 0.0201)
+_FITTED = (0.0027, -0.0113, 0.0337, -0.0003, -0.0060, 0.0121, -0.0016, -0.0079, -0.0018, 0.0214, -0.0008, 0.0227)
 
 
 def benefit(lr: Tensor, clean: Tensor) -> Tensor:
-    """How much lower LPIPS of the damaged pictures' family is expected to be than that of the clean ones', ``(B,)``.
+    """How much better a result of the family for damaged pictures is expected to be than one of the clean family.
 
-    LPIPS is the mean of Alex and Squeeze, of the dial mode at balance 1.
+    "Better" is LPIPS (the mean of Alex and Squeeze) in the dial mode at balance 1, a dB of PSNR-Y counting as 0.01:
+    about what the dial itself exchanges there. It is a linear function of :func:`measures`, fitted by ridge regression
+    to 230 crops of 32x32 to 48x48 pixels that were damaged in 50 ways and upscaled with both families. It explains 44 %
+    of the variance of other crops (the rest is their content); deciding by it costs 0.007 a crop more than the better
+    result of each, always taking the family for damaged pictures 0.012, always the clean one 0.06.
 
     Args:
         lr: ``(B, 3, h, w)`` float32, 8-bit levels.
         clean: MATLAB's bicubic reduction of the same originals, likewise.
+
+    Returns:
+        ``(B,)``, positive where the family for damaged pictures is the better one.
     """
     return measures(lr, clean) @ lr.new_tensor(_FITTED)
 
