@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from srspace import modes
-from srspace.assessment import Choice, choose
+from srspace.assessment import Choice, choose, load_assessor
 from srspace.config import SamplingConfig
 from srspace.devices import pick_device, pick_precision
 from srspace.errors import UsageError
 from srspace.families import FAMILIES, serving
-from srspace.hub import weights_scale
+from srspace.hub import check_at_hand, weights_scale
 from srspace.images import Picture
 from srspace.modes import Mode
 from srspace.upscaler import PRECISION_NAMES, Upscaler, UpscaleResult
@@ -36,7 +36,8 @@ class AutoUpscaler:
     Raises:
         UsageError: a mode, device or precision is unknown.
         ResourceError: the device is not there.
-        WeightsError: no family has the network that a mode needs.
+        WeightsError: no family has the network that a mode needs, or weights are missing.
+        CheckpointError: the weights that choose are damaged.
     """
 
     def __init__(
@@ -46,6 +47,11 @@ class AutoUpscaler:
         self._serving = {mode.name: serving(mode) for mode in self._modes}
         self.device = pick_device(device)
         self.precision = PRECISION_NAMES[pick_precision(precision, self.device)]
+        load_assessor()
+        for weights, fusion in {pair for families in self._serving.values() for pair in families.items()}:
+            check_at_hand(weights)
+            if fusion is not None:
+                check_at_hand(fusion)
         self._loaded: dict[str, Upscaler] = {}
         self._lock = threading.Lock()
 

@@ -208,16 +208,26 @@ def pull(name: str, *, check: bool = False) -> Path:
         if problems:
             raise WeightsError(f"{problems[0].path} {problems[0].problem}.")
         return folder
-    if entry.repo is None:
-        raise WeightsError(f"the files of {name} are missing and no Hub repository has them; install srspace again.")
-    folder = _download(entry.repo, entry.revision)
+    check_at_hand(name)
+    folder = _download(str(entry.repo), entry.revision)
     if any(c.problem for c in verify_folder(folder, entry)):
-        folder = _download(entry.repo, entry.revision, force=True)
+        folder = _download(str(entry.repo), entry.revision, force=True)
     for result in verify_folder(folder, entry):
         if result.problem:
             result.path.unlink(missing_ok=True)
             raise WeightsError(f"{name}: the downloaded {result.path.name} {result.problem}; it was thrown away.")
     return folder
+
+
+def check_at_hand(name: str) -> None:
+    """Make sure that the files of a catalogue entry are here or could be fetched; nothing is opened or fetched.
+
+    Raises:
+        WeightsError: they are missing, or there is no such entry.
+    """
+    entry = find_entry(name)
+    if not entry.bundled and entry.repo is None:
+        raise WeightsError(f"the files of {name} are missing and no Hub repository has them; install srspace again.")
 
 
 def verify_folder(folder: Path, entry: CatalogEntry) -> list[FileCheck]:

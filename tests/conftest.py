@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,25 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         save_model(root / f"x{scale}", small_flow(scale))
     save_model(root / "fusion", FusionNet(FusionConfig(samples=2, channels=4, blocks=0)))
     return root
+
+
+@pytest.fixture(scope="session")
+def catalogue_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.catalogue import write_catalogue
+
+    return write_catalogue(tmp_path_factory.mktemp("catalogue"))
+
+
+@pytest.fixture
+def catalogue(catalogue_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The catalogue of :mod:`tests.catalogue` in place of the real one."""
+    yield from replaced_catalogue(catalogue_folder, monkeypatch)
+
+
+def replaced_catalogue(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    from srspace.assessment import assessor
+
+    monkeypatch.setattr("srspace.hub.weights_root", lambda: folder)
+    assessor.load_assessor.cache_clear()
+    yield folder
+    assessor.load_assessor.cache_clear()

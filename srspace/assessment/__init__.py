@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from srspace.assessment.assessment import Assessment
-from srspace.assessment.assessor import assess
+from srspace.assessment.assessor import assess, load_assessor
 from srspace.assessment.choice import Choice, choose
 
-__all__ = ["Assessment", "Choice", "assess", "choose"]
+__all__ = ["Assessment", "Choice", "assess", "choose", "load_assessor"]

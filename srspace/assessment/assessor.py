@@ -37,7 +37,7 @@ def assess(picture: Picture) -> Assessment:
     """
     import torch
 
-    network = load()
+    network = load_assessor()
     levels = torch.from_numpy(crops_of(picture).transpose(0, 3, 1, 2).copy())
     with torch.no_grad():
         found = network(levels, pictures=1)
@@ -47,16 +47,16 @@ def assess(picture: Picture) -> Assessment:
 
 
 @cache
-def load() -> Assessor:
+def load_assessor() -> Assessor:
     """The network, loaded once.
 
     Raises:
         WeightsError: its weights are missing or fail their checksum.
         CheckpointError: they are damaged.
     """
-    from srspace.checkpoints import load_assessor
+    from srspace import checkpoints
 
-    return load_assessor(resolve_weights(WEIGHTS))
+    return checkpoints.load_assessor(resolve_weights(WEIGHTS))
 
 
 def reasons(found: Findings) -> tuple[str, ...]:

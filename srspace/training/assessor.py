@@ -12,6 +12,7 @@ from srspace.checkpoints import load_assessor
 from srspace.config import AssessorConfig
 from srspace.data.degrade import Degradation, DegradeConfig, Record
 from srspace.data.pools import Batches
+from srspace.errors import UsageError
 from srspace.hub import resolve_weights
 from srspace.models import Assessor
 from srspace.training.benefit import benefit, sharpness
@@ -22,7 +23,7 @@ from srspace.training.task import Task
 REFRESH_EVERY = 10
 SCALE = 4
 SIDES = (64, 48, 32, 24)
-"""Sides of the crops that are trained on, in turn."""
+"""Sides of the crops that are trained on, in turn; the last one is the smallest that the network takes."""
 
 WEAK = DegradeConfig(
     scale=SCALE, clean=0, blur_kinds=(0.75, 0.19, 0.02, 0.02, 0.01, 0.01), blur_size=(0.3, 2.0), halftone=0,
@@ -49,9 +50,12 @@ class AssessorTask(Task):
 
     Args:
         network: the network, on its device.
-        batches: HR patches, on the same device; their side is four times that of the crops, 256 pixels.
+        batches: HR patches, on the same device; 256 pixels wide, four times the largest crops.
         config: the task's options.
         held_out: pairs to validate on.
+
+    Raises:
+        UsageError: patches are too small.
     """
 
     network: Assessor
@@ -59,6 +63,9 @@ class AssessorTask(Task):
     def __init__(
         self, network: Assessor, batches: Batches, config: AssessorTaskConfig, *, held_out: Pairs | None = None
     ) -> None:
+        self._sides = [side for side in SIDES if side * SCALE <= batches.patch]
+        if not self._sides:
+            raise UsageError(f"a patch must be at least {SCALE * SIDES[-1]} pixels wide, not {batches.patch}.")
         self.network = network.requires_grad_(True)
         self.batches, self.config, self.held_out = batches, config, held_out
         self._damages = (Degradation(WEAK), Degradation(DegradeConfig(scale=SCALE, clean=0)))
@@ -91,7 +98,7 @@ class AssessorTask(Task):
             images, targets = self._drawn(refresh)
             places = (torch.arange(refresh, device=images.device) + turn * refresh) % len(self.images)
             self.images[places], self.targets[places] = images, targets
-        self.side = SIDES[iteration % len(SIDES)]
+        self.side = self._sides[iteration % len(self._sides)]
         return self.side
 
     def batch(self) -> tuple[Tensor, ...]:
