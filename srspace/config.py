@@ -162,8 +162,8 @@ class AssessorConfig(_Config):
         channels: width of the layers after it.
     """
 
-    filters: int = 16
-    channels: int = 24
+    filters: int = 12
+    channels: int = 20
 
     def __post_init__(self) -> None:
         if min(self.filters, self.channels) < 1:

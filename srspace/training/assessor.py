@@ -22,7 +22,7 @@ from srspace.training.task import Task
 
 REFRESH_EVERY = 10
 SCALE = 4
-SIDES = (64, 48, 32, 24)
+SIDES = (48, 32, 24)
 """Sides of the crops that are trained on, in turn; the last one is the smallest that the network takes."""
 
 WEAK = DegradeConfig(
@@ -50,7 +50,7 @@ class AssessorTask(Task):
 
     Args:
         network: the network, on its device.
-        batches: HR patches, on the same device; 256 pixels wide, four times the largest crops.
+        batches: HR patches, on the same device; 192 pixels wide, four times the largest crops.
         config: the task's options.
         held_out: pairs to validate on.
 

@@ -240,8 +240,8 @@ class AssessorTaskConfig:
     """
 
     start: str | None = None
-    patches: int = 4096
-    refresh: int = 64
+    patches: int = 2048
+    refresh: int = 16
     clean_share: float = 0.3
     weak_share: float = 0.4
     side_weight: float = 0.3
