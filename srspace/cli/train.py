@@ -13,7 +13,9 @@ from srspace.cli.output import message, named_progress
 from srspace.training.kinds import KINDS, Kind, Training
 from srspace.training.recipes import find_recipe, read_table, recipes
 
-app = typer.Typer(no_args_is_help=True, help="Train an encoder, a flow or a fusion network, with or without a dial.")
+app = typer.Typer(
+    no_args_is_help=True, help="Train an encoder, a flow, a fusion network with or without a dial, or the assessor."
+)
 
 _FILES = "Input and output"
 _DEVICE = "Device"
