@@ -1,4 +1,4 @@
-"""Small print through every mode, read by tesseract where it is installed.
+"""Small print through every mode that there are weights for, read by tesseract where it is installed.
 
 python examples/text_page.py FOLDER [FONT.ttf] [LINES] [N] [SIZE]
 
@@ -17,6 +17,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import srspace
+from srspace import modes
+from srspace.hub import load_catalog
 
 WORDS = """
     account amount batch between carton column customer dated delivery district fifteen figure front gross handle
@@ -60,12 +62,14 @@ truth.save(folder / "truth.png")
 Image.fromarray(lr).save(folder / "lr.png")
 bicubic = srspace.imresize(lr / 255.0, 4).clip(0, 1)
 Image.fromarray((bicubic * 255).round().astype(np.uint8)).save(folder / "bicubic.png")
-upscaler = srspace.Upscaler.load(modes=srspace.MODES)
-for mode in srspace.MODES:
+networks = {None, *(entry.mode for entry in load_catalog().values())}
+names = [mode.name for mode in modes.every().values() if mode.network in networks]
+upscaler = srspace.Upscaler.load(modes=names)
+for mode in names:
     sampling = srspace.SamplingConfig(samples=count)
     result = upscaler.upscale(srspace.read_picture(folder / "lr.png"), mode=mode, sampling=sampling)
     srspace.write_picture(result.picture, folder / f"{mode}.png")
-for name in ("truth", "bicubic", *srspace.MODES):
+for name in ("truth", "bicubic", *names):
     line = f"{name:14s} {folder / f'{name}.png'}"
     if shutil.which("tesseract"):
         found = read(folder / f"{name}.png")

@@ -221,7 +221,7 @@ class TrainConfig(_Config):
 
     Attributes:
         iterations: updates of the weights.
-        batch_size: patches in a batch; each process of a group and each accumulated batch has as many.
+        batch_size: patches in a batch, per process and per accumulated batch.
         accumulate: batches whose gradients are averaged for one update.
         patch: side of an HR patch, in pixels.
         learning_rate: Adam's step size where the schedule starts.
@@ -229,13 +229,13 @@ class TrainConfig(_Config):
         schedule: course of the learning rate: cosine (to zero), steps (halved at 50, 75, 90 and 95 %) or constant.
         warmup: iterations over which the learning rate rises to its first value.
         clip_norm: largest norm of the gradient; longer ones are shortened to it.
-        ema: decay of the moving average of the weights, per iteration; the average is what is saved and validated.
+        ema: decay of the moving average of the weights, per iteration; the average is saved and validated.
         seed: seed of patches, noise and fresh weights; any whole number from 0.
         log_every: iterations from one log record to the next.
         validate_every: iterations from one validation to the next.
         save_every: iterations from one saved state to the next.
-        time_limit: stop cleanly after so many seconds and save; the schedule then follows whichever of iterations and
-            time is further on.
+        time_limit: save and stop after this many seconds; the schedule then follows whichever of iterations and time
+            is further ahead.
     """
 
     iterations: int = 10_000

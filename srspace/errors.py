@@ -56,7 +56,7 @@ class NoPictureError(UsageError):
     """
 
     def __init__(self, places: Sequence[str], recursive: bool) -> None:
-        super().__init__(f"there is no picture in {', '.join(places)}.")
+        super().__init__(f"there are no pictures in {', '.join(places)}.")
         self.recursive = recursive
 
 
@@ -64,7 +64,7 @@ class EarlierResultsError(UsageError):
     """Every input is a result of an earlier run."""
 
     def __init__(self) -> None:
-        super().__init__("all pictures there are earlier results of srspace.")
+        super().__init__("all of these pictures are earlier results of srspace.")
 
 
 class SharedTargetError(UsageError):
@@ -95,7 +95,7 @@ class TerminalError(UsageError):
     """A picture would be written to a terminal."""
 
     def __init__(self) -> None:
-        super().__init__("a picture is not written to a terminal.")
+        super().__init__("a picture cannot be written to a terminal.")
 
 
 class ImageError(SRSpaceError):
@@ -139,7 +139,7 @@ class CandidateExistsError(OutputError):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} exists and is no candidate of this picture with these settings.")
+        super().__init__(f"{path} exists, and is not a candidate of this picture with these settings.")
         self.path = path
 
 
@@ -155,7 +155,7 @@ class DeviceMemoryError(ResourceError):
     """
 
     def __init__(self, device: str) -> None:
-        super().__init__(f"{device} has not enough memory for this picture.")
+        super().__init__(f"{device} does not have enough memory for this picture.")
         self.device = device
 
 

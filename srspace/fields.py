@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from srspace.errors import UsageError
+from srspace.suggestions import did_you_mean
 
 Config = TypeVar("Config")
 
@@ -102,7 +103,8 @@ def build(config: type[Config], values: Mapping[str, Any]) -> Config:
     known = fields_of(config)
     unknown = sorted(set(values) - set(known))
     if unknown:
-        raise UsageError(f"there is no setting {unknown[0]}; there are {', '.join(sorted(known))}.")
+        hint = did_you_mean(unknown[0], known)
+        raise UsageError(f"there is no setting {unknown[0]}{hint}; there are {', '.join(sorted(known))}.")
     try:
         return config(**{name: known[name].checked(value) for name, value in values.items()})
     except ValueError as error:

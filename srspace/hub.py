@@ -14,6 +14,7 @@ from typing import Any
 
 from srspace.config import AUTO_WEIGHTS
 from srspace.errors import NoFlowError, NoFusionError, UsageError, WeightsError
+from srspace.suggestions import did_you_mean
 
 FILES = ("config.json", "model.safetensors")
 
@@ -94,7 +95,8 @@ def find_entry(name: str) -> CatalogEntry:
     """
     catalog = load_catalog()
     if name not in catalog:
-        raise WeightsError(f"no weights are called {name!r}; the catalogue has {', '.join(catalog)}.")
+        hint = did_you_mean(name, catalog)
+        raise WeightsError(f"no weights are called {name!r}{hint}; the catalogue has {', '.join(catalog)}.")
     return catalog[name]
 
 
@@ -183,13 +185,14 @@ def resolve_weights(spec: str) -> Path:
     match = _parse_hub(spec)
     if match is not None:
         return _download(*match)
-    if spec in load_catalog():
+    catalog = load_catalog()
+    if spec in catalog:
         return pull(spec)
     if Path(spec).is_dir():
         return Path(spec)
     raise WeightsError(
-        f"{spec!r} is neither a folder nor in the catalogue ({', '.join(load_catalog())}); "
-        "from the Hub, use hf://owner/repo."
+        f"{spec!r} is neither a folder nor in the catalogue{did_you_mean(spec, catalog)}; the catalogue has "
+        f"{', '.join(catalog)}, and weights on the Hub are called hf://owner/repo."
     )
 
 

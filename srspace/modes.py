@@ -7,7 +7,6 @@ listing modes loads no torch. A package of your own adds a mode in one file: des
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from srspace.errors import UsageError
+from srspace.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -153,7 +153,9 @@ class Mode:
         known = {p.name: p for p in self.parameters}
         for name, value in given.items():
             if name not in known:
-                raise UsageError(f"the mode {self.name} has no {name}.")
+                others = [mode.name for mode in every().values() if name in (p.name for p in mode.parameters)]
+                hint = f"; it belongs to {', '.join(others)}" if others else ""
+                raise UsageError(f"the mode {self.name} has no {name}{hint}.")
             if not known[name].low <= value <= known[name].high:
                 low, high = known[name].low, known[name].high
                 raise UsageError(f"the {name} must lie between {low:g} and {high:g}, not {value:g}.")
@@ -254,9 +256,7 @@ def find(mode: str | Mode) -> Mode:
         return mode
     known = every()
     if mode not in known:
-        near = difflib.get_close_matches(mode, known, 1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UsageError(f"the mode must be one of {', '.join(known)}, not {mode!r}{hint}.")
+        raise UsageError(f"the mode must be one of {', '.join(known)}, not {mode!r}{did_you_mean(mode, known)}.")
     return known[mode]
 
 

@@ -4,19 +4,30 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+# Networks as small as these ones are many times slower with several threads on a busy machine, in processes that tests
+# start as well.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
 import torch
 
 from srspace.checkpoints import save_model
-from srspace.config import FlowConfig, FusionConfig, RRDBConfig
-from srspace.models import FusionNet, SRFlow
+from srspace.config import DialConfig, FlowConfig, FusionConfig, RRDBConfig
+from srspace.errors import DataError
+from srspace.metrics import Lpips
+from srspace.models import DialFusion, FusionNet, SRFlow
 
-# Networks as small as these ones are many times slower with several threads on a busy machine.
 torch.set_num_threads(1)
 
 SHARED = Path(__file__).parents[2] / "shared"
 if "TORCH_HOME" not in os.environ and (SHARED / "torch-home").is_dir():
     os.environ["TORCH_HOME"] = str(SHARED / "torch-home")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two processes for the whole suite; what is named on the command line runs in this one, and so do benchmarks."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return 2 if whole and not config.getoption("benchmark_enable") else 0
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +52,16 @@ def small_flow(scale: int = 4, seed: int = 0) -> SRFlow:
     return model.eval().requires_grad_(False)
 
 
+def calm_flow(scale: int = 4, seed: int = 0) -> SRFlow:
+    """A small flow whose candidates are near 0.5 + 0.05 z, so that those of nearly grey pictures are not broken."""
+    model = small_flow(scale, seed)
+    opening = model.flow.levels[0].transitions[0].actnorm
+    with torch.no_grad():
+        opening.bias.fill_(-0.5)
+        opening.logs.fill_(3.0)
+    return model
+
+
 @pytest.fixture
 def model() -> SRFlow:
     return small_flow()
@@ -48,11 +69,18 @@ def model() -> SRFlow:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of random weights small enough for any test: ``x4``, ``x8`` and the network ``fusion``."""
+    """Random weights small enough for any test: the folders ``x4``, ``x8``, ``fusion`` and ``dial``."""
     root = tmp_path_factory.mktemp("weights")
     for scale in (4, 8):
-        save_model(root / f"x{scale}", small_flow(scale))
-    save_model(root / "fusion", FusionNet(FusionConfig(samples=2, channels=4, blocks=0)))
+        save_model(root / f"x{scale}", calm_flow(scale))
+    torch.manual_seed(0)
+    networks = {
+        "fusion": FusionNet(FusionConfig(samples=2, channels=4, blocks=0)),
+        "dial": DialFusion(DialConfig(features=24, channels=4, blocks=1, embedding=4)),
+    }
+    for name, network in networks.items():
+        torch.nn.init.normal_(network.tail.weight, std=0.05)
+        save_model(root / name, network)
     return root
 
 
@@ -76,3 +104,12 @@ def replaced_catalogue(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     assessor.load_assessor.cache_clear()
     yield folder
     assessor.load_assessor.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def critics() -> tuple[Lpips, ...]:
+    """LPIPS by two backbones; a test that needs it is left out where they are missing."""
+    try:
+        return Lpips("alex"), Lpips("squeeze")
+    except DataError:
+        pytest.skip("no LPIPS backbones in TORCH_HOME")

@@ -1,18 +1,30 @@
 from __future__ import annotations
 
-import subprocess
+import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from srspace import modes
+from srspace.hub import load_catalog
+
+Run = Callable[..., str]
 EXAMPLES = Path(__file__).parents[1] / "examples"
+NETWORKS = {entry.mode for entry in load_catalog().values()}
+WITH_WEIGHTS = [mode for mode in modes.every().values() if mode.network is None or mode.network in NETWORKS]
 
 
-def run(script: str, *arguments: object) -> str:
-    command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=280).stdout
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(script: str, *arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
 
 
 @pytest.fixture
@@ -24,16 +36,16 @@ def crop(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "lr.png", tmp_path / "hr.png"
 
 
-def test_upscale(crop: tuple[Path, Path], tmp_path: Path):
+def test_upscale(run: Run, crop: tuple[Path, Path], tmp_path: Path):
     assert "96x96" in run("upscale.py", crop[0], tmp_path / "out.png")
 
 
-def test_candidates(crop: tuple[Path, Path], tmp_path: Path):
+def test_candidates(run: Run, crop: tuple[Path, Path], tmp_path: Path):
     run("candidates.py", crop[0], tmp_path / "c", 2)
     assert len(list((tmp_path / "c").iterdir())) == 2
 
 
-def test_trade_off(crop: tuple[Path, Path]):
+def test_trade_off(run: Run, crop: tuple[Path, Path]):
     from srspace.errors import DataError
     from srspace.metrics import Lpips
 
@@ -41,21 +53,21 @@ def test_trade_off(crop: tuple[Path, Path]):
         Lpips("alex")
     except DataError:
         pytest.skip("no LPIPS backbone in TORCH_HOME")
-    assert len(run("trade_off.py", *crop).splitlines()) == 6
+    assert len(run("trade_off.py", *crop, 2).splitlines()) == len(WITH_WEIGHTS)
 
 
-def test_before_after(crop: tuple[Path, Path], tmp_path: Path):
+def test_before_after(run: Run, crop: tuple[Path, Path], tmp_path: Path):
     run("before_after.py", crop[0], tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as image:
         assert image.size == (3 * 104 - 8, 118)
 
 
-def test_side_by_side(crop: tuple[Path, Path], tmp_path: Path):
+def test_side_by_side(run: Run, crop: tuple[Path, Path], tmp_path: Path):
     run("side_by_side.py", tmp_path / "sheet.png", crop[1])
     with Image.open(tmp_path / "sheet.png") as image:
         assert image.size == (7 * 198 - 6, 212)
 
 
-def test_text_page(tmp_path: Path):
-    lines = run("text_page.py", tmp_path / "page", "-", 1).splitlines()
-    assert len(lines) == 8 and len(list((tmp_path / "page").iterdir())) == 9
+def test_text_page(run: Run, tmp_path: Path):
+    lines = run("text_page.py", tmp_path / "page", "-", 1, 2).splitlines()
+    assert len(lines) == len(WITH_WEIGHTS) + 2 and len(list((tmp_path / "page").iterdir())) == len(lines) + 1

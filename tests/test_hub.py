@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,12 +12,12 @@ from PIL import Image
 
 from srspace.errors import WeightsError
 from srspace.hub import load_catalog, resolve_weights, verify_folder, weights_root
+from tests.hub_server import CONTENT, Hub, environment_for, running_hub, write_catalog
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-CONTENT = {"config.json": b'{"kind": "flow"}', "model.safetensors": b"weights" * 1000}
 DRIVER = """
-import sys
+import sys, time
 from pathlib import Path
+time.sleep = lambda seconds: None  # the client waits longer and longer between its tries
 import srspace.hub as hub
 from srspace.cli.failures import exit_code
 from srspace.errors import SRSpaceError
@@ -33,91 +30,19 @@ except SRSpaceError as error:
 """
 
 
-class Hub(ThreadingHTTPServer):
-    """As much of the Hub's protocol as a download needs; ``mode`` chooses what goes wrong."""
-
-    mode = "good"
-    requests = 0
-    content = CONTENT
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Hub
-
-    def do_HEAD(self) -> None:
-        self.answer(body=False)
-
-    def do_GET(self) -> None:
-        self.answer(body=True)
-
-    def answer(self, body: bool) -> None:
-        self.server.requests += 1
-        name = self.path.split("?")[0].rsplit("/", 1)[-1]
-        mode = self.server.mode
-        if mode == "gated" or "/owner/gated/" in self.path:
-            self.refuse(403, "GatedRepo")
-        elif "/owner/missing/" in self.path:
-            self.refuse(404, "RepoNotFound")
-        elif "/resolve/" not in self.path or name not in self.server.content:
-            self.refuse(404, "EntryNotFound")
-        else:
-            data = self.server.content[name]
-            if mode == "wrong" and name == "model.safetensors":
-                data = b"garbage" * 1000
-            self.send_response(200)
-            self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            if body:
-                self.wfile.write(data[: len(data) // 2] if mode == "cut" else data)
-
-    def refuse(self, code: int, error: str) -> None:
-        self.send_response(code)
-        self.send_header("X-Error-Code", error)
-        self.send_header("X-Error-Message", error)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    server = Hub(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with running_hub() as server:
+        yield server
 
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Path:
-    root = tmp_path / "weights"
-    root.mkdir()
-    files = ", ".join(
-        f'{{ path = "{name}", sha256 = "{hashlib.sha256(data).hexdigest()}", size = {len(data)} }}'
-        for name, data in CONTENT.items()
-    )
-    (root / "catalog.toml").write_text(
-        f'[remote]\nkind = "flow"\nscale = 4\narchitecture = "a"\ndescription = "d"\nlicence = "l"\n'
-        f'training_data = "t"\nrepo = "owner/remote"\nrevision = "{COMMIT}"\nfiles = [{files}]\n'
-    )
-    return root
+    return write_catalog(tmp_path / "weights", remote=CONTENT)
 
 
 def fetch(catalog: Path, spec: str, port: int, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = os.environ | {
-        "HF_ENDPOINT": f"http://127.0.0.1:{port}",
-        "HF_HOME": str(catalog.parent / "hf"),
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_ETAG_TIMEOUT": "3",
-        "HF_HUB_DOWNLOAD_TIMEOUT": "3",
-        "PYTHONPATH": str(Path(__file__).parents[1]),
-        **environment,
-    }
+    env = os.environ | environment_for(port, catalog.parent / "hf") | environment
     command = [sys.executable, "-c", DRIVER, str(catalog), spec]
     return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120, check=False)
 
@@ -135,11 +60,7 @@ def test_pull_caches_and_then_works_offline(hub: Hub, catalog: Path):
 def test_upscaling_with_weights_of_any_repository(hub: Hub, tiny: Path, tmp_path: Path):
     hub.content = {p.name: p.read_bytes() for p in (tiny / "x8").iterdir()}
     Image.new("RGB", (6, 5), (90, 120, 150)).save(tmp_path / "a.png")
-    env = os.environ | {
-        "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}",
-        "HF_HOME": str(tmp_path / "hf"),
-        "PYTHONPATH": str(Path(__file__).parents[1]),
-    }
+    env = os.environ | hub.environment(tmp_path / "hf")
     command = [sys.executable, "-m", "srspace", "upscale", str(tmp_path / "a.png"), "-w", "hf://owner/tiny@main"]
 
     def upscale(*more: str, **environment: str) -> subprocess.CompletedProcess[str]:

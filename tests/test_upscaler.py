@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 
 import numpy as np
@@ -15,6 +16,7 @@ from srspace.config import DialConfig, FusionConfig, SamplingConfig
 from srspace.errors import DeviceMemoryError, MemoryLimitError, StackSizeError, UsageError, WeightsError
 from srspace.models import DialFusion, FusionNet, SetFusionNet, SRFlow
 from srspace.modes import Mode, Parameter, SinkMaker
+from srspace.resize import imresize
 from srspace.upscaler import Upscaler
 from tests.conftest import small_flow
 from tests.toy import ToyModel, pixel_of, smooth
@@ -199,6 +201,36 @@ class TestSettings:
         upscaler.check("fusion-l1", SamplingConfig(samples=4))
         upscaler.check("fusion-l1")
         upscaler.check(adjustable, k=2.0)
+
+
+class TestPictures:
+    """What a picture has beside its colours comes out with it."""
+
+    @pytest.fixture
+    def picture(self) -> srspace.Picture:
+        return srspace.Picture(rgb=np.ascontiguousarray(LR.numpy().transpose(1, 2, 0)))
+
+    def test_alpha_is_enlarged_as_smoothly_as_bicubic_does(self, upscaler: Upscaler, picture: srspace.Picture):
+        alpha = np.tile(np.linspace(-0.2, 1.2, 30, dtype=np.float32).clip(0, 1), (24, 1))
+        found = upscaler.upscale(replace(picture, alpha=alpha), mode="rrdb").picture.alpha
+        assert np.allclose(found, imresize(alpha, 4).clip(0, 1), atol=1e-6)
+        assert np.abs(np.diff(found, axis=1)).max() < 0.02 and found.min() == 0 and found.max() == 1
+
+    def test_invisible_colours_take_those_beside_them(self, upscaler: Upscaler, picture: srspace.Picture):
+        alpha = np.ones((24, 30), np.float32)
+        alpha[:, 15:] = 0
+        picture.rgb[:] = (0.2, 0.4, 0.6)
+        picture.rgb[:, 15:] = 0
+        found = upscaler.upscale(replace(picture, alpha=alpha), mode="rrdb").picture.rgb
+        assert np.allclose(found, (0.2, 0.4, 0.6), atol=1e-5)
+
+    def test_a_grey_picture_is_the_average_of_the_channels(self, upscaler: Upscaler, picture: srspace.Picture):
+        sampling = SamplingConfig(samples=2)
+        colour, grey = (
+            upscaler.upscale(replace(picture, grey=grey), sampling=sampling).picture for grey in (False, True)
+        )
+        assert not np.allclose(colour.rgb[..., 0], colour.rgb[..., 1], atol=1e-3)
+        assert np.allclose(grey.rgb, colour.rgb.mean(2, keepdims=True), atol=1e-6) and grey.rgb.shape == (96, 120, 3)
 
 
 def test_the_callers_model_is_left_as_it_is(model: SRFlow, monkeypatch: pytest.MonkeyPatch):

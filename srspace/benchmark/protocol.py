@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from srspace.errors import UsageError
 from srspace.metrics import DIVERSITY_NET
+from srspace.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -49,5 +50,6 @@ def find_protocol(name: str) -> Protocol:
         UsageError: there is none.
     """
     if name not in PROTOCOLS:
-        raise UsageError(f"the protocol must be one of {', '.join(PROTOCOLS)}, not {name!r}.")
+        hint = did_you_mean(name, PROTOCOLS)
+        raise UsageError(f"the protocol must be one of {', '.join(PROTOCOLS)}, not {name!r}{hint}.")
     return PROTOCOLS[name]

@@ -12,6 +12,7 @@ from srspace import modes
 from srspace.config import SamplingConfig
 from srspace.errors import UsageError
 from srspace.modes import Mode
+from srspace.suggestions import did_you_mean
 
 Latents = Literal["independent", "antithetic"]
 
@@ -112,10 +113,11 @@ def parse_row(text: str, *, temperature: float, scored: int) -> Row:
     """
     match = _SYNTAX.fullmatch(text)
     kind = match["kind"] if match else text
-    if match is None or kind not in (BICUBIC, *modes.every()):
+    known = (BICUBIC, *modes.every())
+    if match is None or kind not in known:
         raise UsageError(
-            f"{text!r} is no row: use {', '.join((BICUBIC, *modes.every()))}, with :N for the number of candidates, "
-            f"@TAU for their temperature and +PARAMETER=VALUE ({modes.DEFAULT}:25@0.5)."
+            f"{text!r} is not a row{did_you_mean(kind, known)}: use {', '.join(known)}, with :N for the number of "
+            f"candidates, @TAU for their temperature and +PARAMETER=VALUE ({modes.DEFAULT}:25@0.5)."
         )
     words = dict(part.split("=", 1) for part in match["words"].split("+")[1:])
     count, tau = match["n"], match["tau"]

@@ -1,1 +1,1 @@
-"""The command line: it parses, makes one library call, and prints."""
+"""The command line, a module for each command: it parses, makes one library call, and prints."""

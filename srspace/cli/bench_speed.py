@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from srspace import modes
-from srspace.cli import options
+from srspace.cli import completion, options
+from srspace.cli.bench_run import MEASURED
 from srspace.cli.failures import EXIT_OK
-from srspace.cli.options import SAMPLING, option, takes
+from srspace.cli.options import ADVANCED, IO, SAMPLING, flag, option, takes
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig, parse_memory
 from srspace.errors import UsageError
 
@@ -21,25 +22,19 @@ if TYPE_CHECKING:
 PUBLISHED = "published"
 
 
-def _modes(incomplete: str) -> list[str]:
-    return [name for name in modes.every() if name.startswith(incomplete)]
-
-
 @dataclass(frozen=True)
 class Options:
     """What ``srspace bench speed`` is told."""
 
-    size: Annotated[str, option("--size", metavar="HxW", help="Height and width of the input.")] = "128x128"
-    repeats: Annotated[int, option("--repeats", metavar="N", help="Runs of which the median is taken.", min=1)] = 5
-    as_json: options.AsJson = False
-    mode: Annotated[
-        str,
-        option(
-            "--mode", "-m", panel=SAMPLING, metavar="NAME", autocompletion=_modes,
-            help=f"What is made of the candidates: {', '.join(modes.every())}.",
-        ),
-    ] = modes.DEFAULT  # fmt: skip
-    samples: Annotated[int, option("--samples", "-n", panel=SAMPLING, metavar="N", help="Number of candidates.")] = 25
+    size: Annotated[
+        str, option("--size", panel=MEASURED, metavar="HxW", help="Height and width of the input, in pixels.")
+    ] = "128x128"
+    repeats: Annotated[
+        int, option("--repeats", panel=MEASURED, metavar="N", help="Runs, of which the median counts.", min=1)
+    ] = 5
+    as_json: Annotated[bool, flag("--json", panel=IO, help="Print one JSON object.")] = False
+    mode: options.Mode = modes.DEFAULT
+    samples: Annotated[int, option("--samples", "-n", panel=SAMPLING, metavar="N", help="Candidates per picture.")] = 25
     device: options.Device = "auto"
     precision: options.Precision = "auto"
     tile: options.Tile = None
@@ -47,16 +42,16 @@ class Options:
     weights: Annotated[
         str,
         option(
-            "--weights", "-w", panel=options.ADVANCED, metavar="NAME",
-            help=f"Weights: catalogue name, folder or hf://owner/repo[@revision]; or '{PUBLISHED}': random ones of the "
-            "published network's sizes.",
+            "--weights", "-w", panel=ADVANCED, metavar="NAME", autocompletion=completion.weights("flow"),
+            help="Weights of the flow: a name of 'srspace weights list', a folder, hf://owner/repo[@revision], or "
+            f"'{PUBLISHED}': random ones of the published network's sizes.",
         ),
     ] = DEFAULT_WEIGHTS  # fmt: skip
 
 
 @takes(Options)
 def speed(options: Options) -> int:
-    """Time N candidates of one picture, with encoder, checks and merging, beside what the device can do."""
+    """Time one picture, without reading and writing it, and compare with what the device can do."""
     from srspace.cli.output import console
 
     height, width = parse_size(options.size)

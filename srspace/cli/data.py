@@ -8,19 +8,21 @@ from typing import Annotated
 
 import typer
 
+from srspace.cli import completion, options
+from srspace.cli.commands import App
+from srspace.cli.options import IO, argument, flag
 from srspace.cli.output import print_json
 
-app = typer.Typer(no_args_is_help=True, help="List, fetch and prepare data sets.")
-Root = Annotated[
-    Path | None, typer.Option("--data-root", help="Where data sets are kept (else $SRSPACE_DATA or the cache).")
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+app = App(help="List, fetch and prepare data sets.")
+
+
+def _names() -> list[str]:
+    return [*completion.datasets(), *completion.metric_weights()]
 
 
 @app.command("list")
-def list_(data_root: Root = None, as_json: Json = False) -> None:
-    """List the data sets that are known by name."""
+def list_(data_root: options.DataRoot = None, as_json: options.AsJson = False) -> None:
+    """List the data sets known by name."""
     from rich.console import Console
     from rich.table import Table
 
@@ -48,20 +50,29 @@ def list_(data_root: Root = None, as_json: Json = False) -> None:
 
 @app.command()
 def pull(
-    name: Annotated[str, typer.Argument(help="A data set, or a metric with weights: lpips-vgg, dists, pieapp, ...")],
-    data_root: Root = None,
-    scale: Annotated[int, typer.Option(help="Which LR images to fetch along.")] = 4,
-    keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep what was downloaded.")] = False,
-    quiet: Quiet = False,
-) -> None:
-    """Fetch a data set, or the weights of a metric; prints where it is.
+    name: Annotated[
+        str,
+        argument(
+            "NAME", autocompletion=completion.complete(_names),
+            help="A data set, or the weights of a metric: lpips-vgg, dists, pieapp, ...",
+        ),
+    ],
+    data_root: options.DataRoot = None,
+    scale: options.Scale = 4,
+    keep_archives: Annotated[
+        bool, flag("--keep-archives", panel=IO, help="Keep the downloaded archives.")
+    ] = False,
+    quiet: options.NoProgress = False,
+) -> None:  # fmt: skip
+    """Fetch a data set, or the weights of a metric, and print where it is.
 
-    An interrupted download goes on where it stopped.
+    An interrupted download continues where it stopped.
     """
     from srspace.cli.output import named_progress
     from srspace.data.catalog import load_catalog
     from srspace.data.datasets import pull as fetch
     from srspace.errors import UsageError
+    from srspace.suggestions import did_you_mean
 
     if name.lower() in load_catalog():
         with named_progress(quiet=quiet) as report:
@@ -71,20 +82,21 @@ def pull(
     from srspace.metrics import fetch_weights, networks
 
     if name not in networks():
-        known = ", ".join((*load_catalog(), *networks()))
-        raise UsageError(f"neither a data set nor a metric is called {name!r}; there are {known}.")
+        known = _names()
+        hint = did_you_mean(name, known)
+        raise UsageError(f"neither a data set nor a metric is called {name!r}{hint}; there are {', '.join(known)}.")
     fetch_weights(name)
     typer.echo(f"{name} is here")
 
 
 @app.command()
 def prepare(
-    source: Annotated[Path, typer.Argument(help="Folder of HR pictures, searched recursively.")],
-    target: Annotated[Path, typer.Argument(help="Folder to fill.")],
-    scale: Annotated[int, typer.Option(min=2, help="How much smaller LR is.")] = 4,
-    quiet: Quiet = False,
+    source: Annotated[Path, argument("SOURCE", help="Folder of HR pictures, searched recursively.")],
+    target: Annotated[Path, argument("TARGET", help="Folder to write.")],
+    scale: options.Scale = 4,
+    quiet: options.NoProgress = False,
 ) -> None:
-    """Make LR pictures by MATLAB's bicubic and lay both out as a paired data set; prints the folder."""
+    """Make a paired data set of HR pictures and their reductions by MATLAB's bicubic, and print its folder."""
     from srspace.cli.output import named_progress
     from srspace.data.datasets import prepare as make
 

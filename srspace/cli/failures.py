@@ -43,15 +43,15 @@ _EXIT_CODES: dict[type[SRSpaceError], int] = {
 
 _ADVICE: dict[type[SRSpaceError], Callable[[Any], str]] = {
     NoPictureError: lambda e: "" if e.recursive else "To search folders inside it, use --recursive.",
-    EarlierResultsError: lambda e: "To upscale them again, name them one by one, or give -o another folder.",
+    EarlierResultsError: lambda e: "To upscale them again, name them one by one, or give another folder with -o.",
     SharedTargetError: lambda e: "Keep them apart with --recursive, --format, another folder or separate runs.",
     ReplacedInputError: lambda e: "Use --suffix or -o.",
     TerminalError: lambda e: "Redirect standard output or use -o.",
-    CandidateExistsError: lambda e: "Give --save-samples another folder, or --overwrite.",
+    CandidateExistsError: lambda e: "Name another folder with --save-samples, or use --overwrite.",
     StackSizeError: lambda e: f"Use -n {e.size} or a multiple of it.",
     NotAFileError: lambda e: "To write to a pipe, use -o -.",
     PictureSizeError: lambda e: "Use --format png or tiff.",
-    DeviceMemoryError: lambda e: "Give --max-memory or a smaller --tile.",
+    DeviceMemoryError: lambda e: "Try --max-memory or a smaller --tile.",
     MemoryLimitError: lambda e: "Raise --max-memory.",
     DataSetMissingError: lambda e: f"Or run 'srspace data pull {e.name}' with a network.",
     MetricWeightsError: lambda e: f"Run 'srspace data pull {e.weights}' with a network.",

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import enum
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 from rich.markup import escape
 
+from srspace.cli.completion import Completion
+from srspace.cli.options import option
 from srspace.fields import Field
 
 _LONGEST_NUMBER = 8
+_LONGEST_CHOICES = 12
+_METAVARS: dict[type, str] = {int: "N", float: "NUMBER", str: "NAME", Path: "PATH"}
 
 
 @dataclass(frozen=True)
@@ -24,11 +30,13 @@ class OptionGroup:
         fields: by name, as :func:`srspace.fields.fields_of` gives them.
         panel: heading of their part of the help text.
         names: declarations, such as ``("--tau", "-t")``, of fields that are not called after themselves.
+        completions: what a shell completes, by the name of the field.
     """
 
     fields: Mapping[str, Field]
     panel: str
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    completions: Mapping[str, Completion] = field(default_factory=dict)
 
 
 def with_options(
@@ -40,7 +48,7 @@ def with_options(
         groups: the options, in the order of the help text; no two fields share a name.
         into: the command's parameter that takes a dictionary of the values that the user gave, and of no others.
     """
-    options = {name: (group, option) for group in groups for name, option in group.fields.items()}
+    options = {name: (group, found) for group in groups for name, found in group.fields.items()}
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         def command(**values: Any) -> None:
@@ -50,23 +58,17 @@ def with_options(
             function(**values, **{into: given})
 
         parameters = [_keyword("context", typer.Context), *_own_parameters(function, into)]
-        parameters += [_parameter(option, group) for group, option in options.values()]
+        parameters += [_parameter(found, group) for group, found in options.values()]
         # Panels of the help text come in the order of their first options: the command's own options of a panel that
         # is generated otherwise must not pull it to the front.
         generated = {group.panel: place for place, group in enumerate(groups)}
         parameters.sort(key=lambda p: generated.get(_panel(p), -1))
-        command.__name__, command.__doc__ = function.__name__, function.__doc__
+        command.__name__, command.__doc__ = function.__name__, escape(inspect.cleandoc(function.__doc__ or ""))
         command.__annotations__ = {p.name: p.annotation for p in parameters}
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         return command
 
     return decorate
-
-
-def help_of(option: Field) -> str:
-    """The documentation of a field as a sentence, with brackets that Rich would take for markup escaped."""
-    text = option.help.rstrip(".")
-    return escape(text[:1].upper() + text[1:] + ".")
 
 
 def _own_parameters(function: Callable[..., None], into: str) -> Iterator[inspect.Parameter]:
@@ -84,37 +86,67 @@ def _panel(parameter: inspect.Parameter) -> str:
     return next((part.rich_help_panel for part in getattr(parameter.annotation, "__metadata__", ())), "")
 
 
-def _parameter(option: Field, group: OptionGroup) -> inspect.Parameter:
-    declarations = group.names.get(option.name, ())
-    if option.default is False and not declarations:
-        declarations = (f"--{option.name.replace('_', '-')}",)  # without a --no-... of its own
-    info = typer.Option(
-        *declarations, help=help_of(option), rich_help_panel=group.panel, show_default=_shown(option.default)
+def _parameter(found: Field, group: OptionGroup) -> inspect.Parameter:
+    names = group.names.get(found.name, ())
+    if found.default is False and not names:
+        names = (f"--{found.name.replace('_', '-')}",)  # without a --no-... of its own
+    info = option(
+        *names,
+        help=_help(found),
+        panel=group.panel,
+        metavar=_metavar(found),
+        show_default=_shows(found.default),
+        default=_rounded(found.default),
+        autocompletion=group.completions.get(found.name),
     )
-    return _keyword(option.name, Annotated[_type(option), info], _default(option))
+    return _keyword(found.name, Annotated[_type(found), info], _default(found))
 
 
-def _type(option: Field) -> Any:
-    kind: Any = option.kind
-    if option.choices:
+def _help(found: Field) -> str:
+    """The documentation of a field as a sentence, which names its choices where the metavar does not."""
+    text = found.help.rstrip(".")
+    if _metavar(found) == _METAVARS[str] and not set(found.choices) <= set(_words(text)):
+        text += f" ({', '.join(found.choices)})"
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w-]+", text)
+
+
+def _metavar(found: Field) -> str | None:
+    choices = "|".join(found.choices)
+    if choices and len(choices) <= _LONGEST_CHOICES:
+        return choices
+    metavar = _METAVARS.get(found.kind)
+    return metavar if metavar is None or found.count is None else " ".join([metavar] * found.count)
+
+
+def _type(found: Field) -> Any:
+    kind: Any = found.kind
+    if found.choices:
         make: Any = enum.Enum  # mypy wants to see the members
-        kind = make("Choice", {choice: choice for choice in option.choices}, type=str)
-    if option.many:
-        return tuple[(kind,) * option.count] if option.count else list[kind]  # type: ignore[misc]
-    return kind | None if option.optional else kind
+        kind = make("Choice", {choice: choice for choice in found.choices}, type=str)
+    if found.many:
+        return tuple[(kind,) * found.count] if found.count else list[kind]  # type: ignore[misc]
+    return kind | None if found.optional else kind
 
 
-def _default(option: Field) -> Any:
-    if option.default is MISSING:
+def _default(found: Field) -> Any:
+    if found.default is MISSING:
         return inspect.Parameter.empty
-    return list(option.default) if option.many and not option.count else option.default
+    return list(found.default) if found.many and not found.count else found.default
 
 
-def _shown(default: Any) -> bool | str:
-    """Whether to show a default, or what to show in its place."""
-    if isinstance(default, float) and len(repr(default)) > _LONGEST_NUMBER:
-        return f"{default:.4g}"
-    return not any(default is nothing for nothing in (MISSING, None, False)) and default != ()
+def _rounded(default: Any) -> str | None:
+    """What to show in place of a default with many digits."""
+    return f"{default:.4g}" if isinstance(default, float) and len(repr(default)) > _LONGEST_NUMBER else None
+
+
+def _shows(default: Any) -> bool:
+    """Whether a help page shows a default as it is."""
+    said = _rounded(default) is not None or default is MISSING or default == ()
+    return not said and default is not None and default is not False
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -127,10 +159,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_plain(v) for v in value)
     return value.value if isinstance(value, enum.Enum) else value
-
-
-def described(groups: Sequence[OptionGroup]) -> Iterator[tuple[str, str]]:
-    """Every option's field name and help, for tests of the documentation."""
-    for group in groups:
-        for name, option in group.fields.items():
-            yield name, option.help

@@ -10,7 +10,8 @@ import click
 import typer
 
 from srspace import __version__
-from srspace.cli import bench, bench_speed, data, output, train, upscale, weights
+from srspace.cli import bench, data, output, train, upscale, weights
+from srspace.cli.commands import App
 from srspace.cli.failures import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -23,20 +24,19 @@ from srspace.cli.failures import (
 from srspace.errors import SRSpaceError
 from srspace.streams import abandon_standard_output
 
-app = typer.Typer(
+app = App(
     name="srspace",
-    no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Super-resolution that samples the space of plausible pictures and collapses it where you want.",
-    epilog="Exit codes: 0 all done, 1 some failed, 2 bad usage, 3 weights unusable, 130 interrupted.",
+    epilog="Exit codes: 0 all done; 1 some pictures failed; 2 bad usage; 3 weights missing, damaged or unreachable; "
+    "70 a bug in srspace; 130 interrupted.",
 )
-app.command(epilog=upscale.epilog())(upscale.upscale)
-app.add_typer(weights.app, name="weights")
-app.add_typer(train.app, name="train")
-bench.app.command("speed")(bench_speed.speed)
+app.command("upscale", epilog=upscale.epilog())(upscale.upscale)
 app.add_typer(bench.app, name="bench")
+app.add_typer(train.app, name="train")
+app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")
 
 
@@ -48,9 +48,11 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks (may stand anywhere; or set SRSPACE_DEBUG).")
+        bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere. SRSPACE_DEBUG=1 does the same.")
     ] = False,
 ) -> None:
     pass  # main() takes --debug out of the arguments, wherever it stands

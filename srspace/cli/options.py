@@ -1,19 +1,24 @@
 """Options that several commands share, each written once; and a way to take options as one object.
 
-Help texts go through :func:`plain`, because Typer takes square brackets for Rich's markup and swallows them.
+Help texts are escaped, because Typer takes square brackets for Rich's markup and swallows them.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import MISSING, fields
+from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
+from rich.markup import escape
 
+from srspace import modes
+from srspace.cli import completion
+from srspace.cli.completion import complete
 from srspace.config import PRECISIONS
 
 IO = "Input and output"
@@ -24,40 +29,46 @@ ADVANCED = "Advanced"
 T = TypeVar("T")
 
 
-def plain(text: str) -> str:
-    """``text`` for a help page, with square brackets shown as they are."""
-    return re.sub(r"\[(?=[a-z#/@])", r"\\[", text)
-
-
 def option(*names: str, help: str, panel: str | None = None, default: str | None = None, **settings: Any) -> Any:
     """A Typer option.
 
     Args:
-        *names: such as ``--tau`` and ``-t``.
+        *names: such as ``--tau`` and ``-t``; without one, it is called like its parameter.
         panel: the part of the help page that it stands in.
         help: a sentence.
         default: what happens without it, in words, where its default value does not say it.
         **settings: further ones of ``typer.Option``.
     """
-    first, *others = names
-    shown = True if default is None else default
-    return typer.Option(first, *others, rich_help_panel=panel, help=plain(help), show_default=shown, **settings)
+    text = escape(help)
+    if default is not None:  # Typer would put it into brackets within brackets
+        text += f" [dim]{escape(f'[default: {default}]')}[/dim]"
+    settings.setdefault("show_default", default is None)
+    return typer.Option(*names, rich_help_panel=panel, help=text, **settings)
 
 
 def flag(*names: str, help: str, panel: str | None = None) -> Any:
     """A Typer option without a value."""
-    return option(*names, help=help, panel=panel, metavar="")
+    return option(*names, help=help, panel=panel)
 
 
-def _complete(values: tuple[str, ...]) -> Callable[[str], list[str]]:
-    return lambda incomplete: [value for value in values if value.startswith(incomplete)]
+def argument(name: str, *, help: str, **settings: Any) -> Any:
+    """A Typer argument, called ``name`` on the help page."""
+    return typer.Argument(metavar=name, help=escape(help), **settings)
+
+
+def _usual_samples() -> str:
+    """How many candidates modes draw: the usual number, then the modes that differ."""
+    free = [mode for mode in modes.every().values() if not mode.fixed]
+    usual = Counter(mode.samples for mode in free).most_common(1)[0][0]
+    others = ", ".join(f"{mode.name}: {mode.samples}" for mode in free if mode.samples != usual)
+    return f"{usual} ({others})" if others else str(usual)
 
 
 Weights = Annotated[
     str,
     option(
-        "--weights", "-w", panel=ADVANCED, metavar="NAME",
-        help="Weights: catalogue name, folder or hf://owner/repo[@revision].",
+        "--weights", "-w", panel=ADVANCED, metavar="NAME", autocompletion=completion.weights("flow"),
+        help="Weights of the flow: a name of 'srspace weights list', a folder, or hf://owner/repo[@revision].",
     ),
 ]  # fmt: skip
 AutoWeights = Annotated[
@@ -71,45 +82,60 @@ Device = Annotated[
     str,
     option(
         "--device", panel=DEVICE, metavar="NAME", help="auto, cpu, cuda, cuda:1 (the second GPU) or mps.",
-        autocompletion=_complete(("auto", "cpu", "cuda", "mps")),
+        autocompletion=complete(lambda: ("auto", "cpu", "cuda", "mps")),
     ),
 ]  # fmt: skip
 Precision = Annotated[
     str,
     option(
-        "--precision", panel=DEVICE, metavar="NAME", help=f"{', '.join(PRECISIONS)}.",
-        autocompletion=_complete(PRECISIONS),
+        "--precision", panel=DEVICE, metavar="NAME", autocompletion=complete(lambda: PRECISIONS),
+        help=f"{', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}.",
     ),
 ]  # fmt: skip
 Tile = Annotated[
     int | None,
     option(
-        "--tile",
-        panel=DEVICE,
-        metavar="PIXELS",
-        help="Side of a tile in input pixels; 0: never tile.",
-        default="as memory allows",
+        "--tile", panel=DEVICE, metavar="PIXELS", help="Side of a tile, in input pixels; 0: never tile.",
+        default="as large as memory allows",
     ),
-]
+]  # fmt: skip
 MaxMemory = Annotated[
     str | None,
     option(
-        "--max-memory", panel=DEVICE, metavar="SIZE", help="Most memory to take on the device, such as 4G or 512M.",
+        "--max-memory", panel=DEVICE, metavar="SIZE", help="Limit on the device's memory, such as 4G or 512M.",
         default="half of what is free",
     ),
 ]  # fmt: skip
-Tau = Annotated[
-    float, option("--tau", "-t", panel=SAMPLING, metavar="NUMBER", help="Temperature of the candidates, from 0 to 2.")
-]
+Mode = Annotated[
+    str,
+    option(
+        "--mode", "-m", panel=SAMPLING, metavar="NAME", autocompletion=completion.modes,
+        help=f"How candidates become one picture: {', '.join(modes.every())}.",
+    ),
+]  # fmt: skip
 Samples = Annotated[
     int | None,
+    option("--samples", "-n", panel=SAMPLING, metavar="N", help="Candidates per picture.", default=_usual_samples()),
+]
+Tau = Annotated[
+    float,
     option(
-        "--samples", "-n", panel=SAMPLING, metavar="N", help="Candidates per picture.", default="by mode, usually 10"
+        "--tau", "-t", panel=SAMPLING, metavar="NUMBER",
+        help="Temperature of the candidates, from 0 (no randomness) to 2.",
+    ),
+]  # fmt: skip
+Seed = Annotated[int, option("--seed", panel=SAMPLING, metavar="N", help="Seed of the candidates.")]
+Scale = Annotated[int, option("--scale", panel=IO, metavar="N", help="How many times as large HR is as LR.", min=2)]
+DataRoot = Annotated[
+    Path | None,
+    option(
+        "--data-root", panel=IO, metavar="DIR", help="Where data sets are kept.", default="$SRSPACE_DATA or the cache"
     ),
 ]
-Seed = Annotated[int, option("--seed", panel=SAMPLING, metavar="NUMBER", help="Seed of the candidates.")]
+Out = Annotated[Path, option("--out", "-o", panel=IO, metavar="DIR", help="Folder to write.")]
+AsJson = Annotated[bool, flag("--json", panel=IO, help="Print JSON, one object per line.")]
 Quiet = Annotated[bool, flag("--quiet", "-q", panel=IO, help="Print errors only.")]
-AsJson = Annotated[bool, flag("--json", panel=IO, help="Print JSON, an object a line.")]
+NoProgress = Annotated[bool, flag("--quiet", "-q", panel=IO, help="Show no progress.")]
 
 
 def takes(options: type[T]) -> Callable[[Callable[[T], int]], Callable[..., int]]:
@@ -142,7 +168,7 @@ def takes(options: type[T]) -> Callable[[Callable[[T], int]], Callable[..., int]
             return function(options(**values))
 
         paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
-        command.__doc__ = plain("\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))
+        command.__doc__ = escape("\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))
         command.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
         command.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
         return command

@@ -8,18 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
+from srspace.cli import completion, options
+from srspace.cli.commands import App
 from srspace.cli.generated import OptionGroup, with_options
+from srspace.cli.options import DEVICE, IO, flag, option
 from srspace.cli.output import message, named_progress
 from srspace.training.kinds import KINDS, Kind, Training
 from srspace.training.recipes import find_recipe, read_table, recipes
 
-app = typer.Typer(
-    no_args_is_help=True, help="Train an encoder, a flow, a fusion network with or without a dial, or the assessor."
-)
+app = App(help="Train an encoder, a flow, a fusion network with or without a dial, or the assessor.")
 
-_FILES = "Input and output"
-_DEVICE = "Device"
-_PANELS = ("{kind}", "Fresh network", "Training", "Pictures", _DEVICE)
+_PANELS = ("{kind}", "Fresh network", "Training", "Pictures", DEVICE)
 _NAMES = {
     "start": ("--from",),
     "reductions": ("--reduce",),
@@ -27,36 +26,46 @@ _NAMES = {
     "lpips_nets": ("--lpips-net",),
     "samples": ("--samples", "-n"),
 }
+_COMPLETIONS = {name: completion.weights() for name in ("start", "encoder", "teacher")} | {
+    "weights": completion.weights("flow")
+}
 
 Data = Annotated[
     list[Path],
-    typer.Option(
+    option(
+        "--data", panel=IO, metavar="DIR",
         help="Folder of HR pictures to train on, searched recursively; to be repeated where there are several flows.",
-        rich_help_panel=_FILES,
     ),
-]
+]  # fmt: skip
 Out = Annotated[
-    Path, typer.Option("--out", "-o", help="Run folder; an interrupted run there is resumed.", rich_help_panel=_FILES)
+    Path,
+    option("--out", "-o", panel=IO, metavar="DIR", help="Run folder; an interrupted run there is resumed."),
 ]
-Val = Annotated[Path | None, typer.Option(help="Folder of pictures held out for validation.", rich_help_panel=_FILES)]
+Val = Annotated[
+    Path | None, option("--val", panel=IO, metavar="DIR", help="Folder of pictures held out for validation.")
+]
 RecipeName = Annotated[
     str | None,
-    typer.Option(help="Take the options of a recipe: a name ('srspace train recipes') or a TOML file.",
-                 rich_help_panel=_FILES),
+    option(
+        "--recipe", panel=IO, metavar="NAME", autocompletion=completion.complete(completion.recipes),
+        help="Take the options of a recipe: a name of 'srspace train recipes', or a TOML file.",
+    ),
 ]  # fmt: skip
 Config = Annotated[
     Path | None,
-    typer.Option(help="JSON or TOML file with options, such as a run folder's options.json.", rich_help_panel=_FILES),
-]
-Restart = Annotated[
-    bool, typer.Option("--restart", help="Ignore the state of an interrupted run.", rich_help_panel=_FILES)
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel=_DEVICE)]
+    option(
+        "--config", panel=IO, metavar="FILE",
+        help="JSON or TOML file with options, such as a run folder's options.json.",
+    ),
+]  # fmt: skip
+Restart = Annotated[bool, flag("--restart", panel=IO, help="Begin again instead of resuming.")]
 
 
 def _command(kind: Kind) -> Callable[..., None]:
     panels = (panel.format(kind=kind.name.capitalize()) for panel in _PANELS)
-    groups = [OptionGroup(known, panel, _NAMES) for (_, known), panel in zip(kind.groups(), panels, strict=True)]
+    groups = [
+        OptionGroup(known, panel, _NAMES, _COMPLETIONS) for (_, known), panel in zip(kind.groups(), panels, strict=True)
+    ]
 
     @with_options(groups)
     def train(
@@ -67,7 +76,7 @@ def _command(kind: Kind) -> Callable[..., None]:
         recipe: RecipeName = None,
         config: Config = None,
         restart: Restart = False,
-        device: Device = "auto",
+        device: options.Device = "auto",
     ) -> None:
         if config is not None:
             given = read_table(config) | given
@@ -87,7 +96,7 @@ def _command(kind: Kind) -> Callable[..., None]:
             train(task, training, out, resume=not restart, report=_report)
         message(f"saved {out}")
 
-    train.__doc__ = f"{kind.help}\n\nOptions given here win over those of --config, and those over --recipe."
+    train.__doc__ = f"{kind.help}\n\nOptions given here override those of --config, which override those of --recipe."
     return train
 
 

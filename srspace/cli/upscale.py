@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from rich.markup import escape
 
 from srspace import modes
-from srspace.cli import options
+from srspace.cli import completion, options
+from srspace.cli.completion import complete
 from srspace.cli.failures import EXIT_FAILED, EXIT_OK, in_words
-from srspace.cli.options import ADVANCED, IO, SAMPLING, flag, option, takes
+from srspace.cli.options import ADVANCED, IO, SAMPLING, argument, flag, option, takes
 from srspace.config import AUTO_WEIGHTS, SamplingConfig, parse_memory
 from srspace.errors import SRSpaceError
 from srspace.modes import Mode
@@ -19,9 +21,7 @@ from srspace.modes import Mode
 if TYPE_CHECKING:
     from srspace.batch import BatchSettings, Made, Outcome
 
-
-def _complete_mode(incomplete: str) -> list[tuple[str, str]]:
-    return [(mode.name, mode.help) for mode in modes.every().values() if mode.name.startswith(incomplete)]
+_EPILOG_WIDTH = 78
 
 
 def _parameters() -> dict[str, Any]:
@@ -34,13 +34,13 @@ def _parameters() -> dict[str, Any]:
 
 
 def _number(name: str, users: list[Mode]) -> Any:
-    of = ", ".join(mode.name for mode in users)
     parameter = next(p for p in users[0].parameters if p.name == name)
+    of = f"mode{'s' if len(users) > 1 else ''} {', '.join(mode.name for mode in users)}"
     return Annotated[
         float | None,
         option(
-            f"--{name.replace('_', '-')}", panel=SAMPLING, metavar="NUMBER", default=f"{parameter.default:g}",
-            help=f"{parameter.help} ({of}; from {parameter.low:g} to {parameter.high:g}).",
+            f"--{name.replace('_', '-')}", panel=SAMPLING, metavar=f"{parameter.low:g}..{parameter.high:g}",
+            help=f"{parameter.help.rstrip('.')} ({of}).", default=f"{parameter.default:g}",
         ),
     ]  # fmt: skip
 
@@ -49,47 +49,47 @@ def _number(name: str, users: list[Mode]) -> Any:
 class Options:
     """What ``srspace upscale`` is told."""
 
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures, folders, or - for standard input.")]
+    inputs: Annotated[list[str], argument("INPUT", help="Pictures, folders, or - for standard input.")]
     output: Annotated[
         str | None,
         option(
-            "--output", "-o", panel=IO, metavar="PATH", help="File, folder, or - for standard output.",
+            "--output", "-o", panel=IO, metavar="PATH", help="File or folder for the results; - for standard output.",
             default="beside the input",
         ),
     ] = None  # fmt: skip
     format: Annotated[
         str | None,
         option(
-            "--format",
-            panel=IO,
-            metavar="NAME",
-            help="Of results: png, tiff, webp, jpeg or avif.",
-            default="the input's",
+            "--format", panel=IO, metavar="NAME", autocompletion=complete(completion.formats),
+            help="Format of the results: png, tiff, webp, jpeg or avif.", default="as the input",
         ),
-    ] = None
+    ] = None  # fmt: skip
     suffix: Annotated[
         str | None,
         option(
-            "--suffix", panel=IO, metavar="TEXT", help="Added to result names.", default="_x4, by the weights' scale"
+            "--suffix", panel=IO, metavar="TEXT", help="Added to the names of the results.",
+            default="_x4, after the weights' scale",
         ),
-    ] = None
-    recursive: Annotated[bool, flag("--recursive", "-r", panel=IO, help="Search folders inside folders.")] = False
-    overwrite: Annotated[bool, flag("--overwrite", panel=IO, help="Replace results that exist.")] = False
+    ] = None  # fmt: skip
+    recursive: Annotated[bool, flag("--recursive", "-r", panel=IO, help="Search subfolders as well.")] = False
+    overwrite: Annotated[bool, flag("--overwrite", panel=IO, help="Replace existing results.")] = False
     save_samples: Annotated[
-        Path | None, option("--save-samples", panel=IO, metavar="DIR", help="Also write every candidate, as PNG.")
+        Path | None, option("--save-samples", panel=IO, metavar="DIR", help="Also save every candidate, as PNG.")
     ] = None
     as_json: options.AsJson = False
     quiet: options.Quiet = False
-    mode: Annotated[
-        str,
-        option(
-            "--mode", "-m", panel=SAMPLING, metavar="NAME", autocompletion=_complete_mode,
-            help=f"How candidates become one picture: {', '.join(modes.every())}.",
-        ),
-    ] = modes.DEFAULT  # fmt: skip
+    mode: options.Mode = modes.DEFAULT
     samples: options.Samples = None
     tau: options.Tau = SamplingConfig.temperature
     seed: options.Seed = SamplingConfig.seed
+    latents: Annotated[
+        str | None,
+        option(
+            "--latents", panel=SAMPLING, metavar="NAME", autocompletion=complete(completion.latents),
+            help="How candidates are drawn: independent, or antithetic (in pairs whose errors partly cancel).",
+            default="as the mode prefers",
+        ),
+    ] = None  # fmt: skip
     parameters: dict[str, float] = field(default_factory=dict, metadata={"options": _parameters})
     device: options.Device = "auto"
     precision: options.Precision = "auto"
@@ -99,20 +99,22 @@ class Options:
     fusion: Annotated[
         str | None,
         option(
-            "--fusion",
-            panel=ADVANCED,
-            metavar="NAME",
-            help="Fusion network, named like --weights.",
-            default="the weights' own",
+            "--fusion", panel=ADVANCED, metavar="NAME", autocompletion=completion.weights("fusion"),
+            help="Weights of the fusion network, named like --weights.", default="those made for the flow",
         ),
-    ] = None
+    ] = None  # fmt: skip
 
     def settings(self) -> BatchSettings:
         """The same, as the library takes it."""
         from srspace.batch import BatchSettings
 
         limit = None if self.max_memory is None else parse_memory(self.max_memory)
-        given: dict[str, Any] = {"samples": self.samples, "tile": self.tile, "max_memory": limit}
+        given: dict[str, Any] = {
+            "samples": self.samples,
+            "latents": self.latents,
+            "tile": self.tile,
+            "max_memory": limit,
+        }
         return BatchSettings(
             weights=self.weights,
             fusion=self.fusion,
@@ -136,8 +138,8 @@ class Options:
 def upscale(options: Options) -> int:
     """Upscale pictures.
 
-    Results that exist are kept unless --overwrite is given, and results of earlier runs that are found among the
-    inputs are not upscaled again. JSON goes to stdout, or to stderr when the picture itself goes to stdout.
+    Existing results are kept unless --overwrite is given. Results of earlier runs among the inputs are skipped. JSON
+    goes to standard output, or to standard error when the picture itself goes to standard output.
     """
     from srspace.batch import upscale_files
     from srspace.cli.output import batch_progress, message
@@ -154,9 +156,15 @@ def upscale(options: Options) -> int:
 
 
 def epilog() -> str:
-    """What stands below the options: a line for every mode."""
-    lines = [f"  {mode.name}: {mode.help}." for mode in modes.every().values()]
-    return options.plain("\n".join(["\b", "Modes:", *lines]))
+    """What stands below the options: every mode, with what it does."""
+    every = modes.every().values()
+    column = 4 + max(len(mode.name) for mode in every)
+    lines = [_hanging(f"  {mode.name:<{column - 2}}{mode.help}", column) for mode in every]
+    return escape("\n".join(["Modes:", *lines]))
+
+
+def _hanging(text: str, column: int) -> str:
+    return textwrap.fill(text, _EPILOG_WIDTH, subsequent_indent=" " * column)
 
 
 def _print(outcome: Outcome, options: Options) -> None:
@@ -198,7 +206,8 @@ def _words(outcome: Outcome) -> str:
         case Skipped():
             return f"skipped: {outcome.reason}; name it alone to upscale it again."
         case Done():
-            redrawn = f", {len(outcome.redraws)} candidates redrawn" if outcome.redraws else ""
+            count = len(outcome.redraws)
+            redrawn = f", {count} candidate{'s' if count > 1 else ''} redrawn" if count else ""
             size = f"{outcome.width}x{outcome.height}"
             return f"-> {outcome.output} ({size}, {outcome.seconds:.1f} s{redrawn}{_chosen(outcome.made)})"
         case Kept():

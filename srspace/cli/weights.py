@@ -9,17 +9,22 @@ from typing import Annotated, Any
 
 import typer
 
-from srspace.cli.failures import EXIT_WEIGHTS
+from srspace.cli import completion, options
+from srspace.cli.commands import App
+from srspace.cli.failures import EXIT_OK, EXIT_WEIGHTS
+from srspace.cli.options import IO, argument, flag, option
 from srspace.cli.output import message, print_json
 from srspace.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, help="List, fetch, check, convert, average and publish weights.")
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+app = App(help="List, fetch, check, convert, average, pack and publish weights.")
+
+SOURCE = "a name of 'srspace weights list', a folder, or hf://owner/repo[@revision]"
+Name = Annotated[str, argument("NAME", help="A name of 'srspace weights list'.", autocompletion=completion.weights())]
 
 
 @app.command("list")
-def list_(as_json: Json = False) -> None:
-    """List the catalogue."""
+def list_(as_json: options.AsJson = False) -> None:
+    """List the weights known by name."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape
@@ -42,8 +47,8 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def info(name: str, as_json: Json = False) -> None:
-    """Show one entry."""
+def info(name: Name, as_json: options.AsJson = False) -> None:
+    """Show what is known of weights: what they are for, their licence, their training data."""
     from srspace.hub import find_entry
 
     entry = find_entry(name)
@@ -56,16 +61,24 @@ def info(name: str, as_json: Json = False) -> None:
 
 
 @app.command()
-def pull(name: str) -> None:
-    """Fetch weights and check them; prints their folder."""
+def pull(name: Name) -> None:
+    """Fetch weights, check them, and print their folder."""
     from srspace.hub import pull as fetch
 
     typer.echo(str(fetch(name, check=True)))
 
 
 @app.command()
-def verify(name: Annotated[str | None, typer.Argument(help="An entry; without it, all bundled ones.")] = None) -> int:
-    """Compare weights with the catalogue's checksums; what is not in the box is fetched first."""
+def verify(
+    name: Annotated[
+        str | None,
+        argument(
+            "NAME", autocompletion=completion.weights(),
+            help="A name of 'srspace weights list'; without it, all weights in the box.",
+        ),
+    ] = None,
+) -> int:  # fmt: skip
+    """Compare weights with the catalogue's checksums, fetching them first if necessary."""
     from srspace.hub import find_entry, load_catalog, verify_folder, weights_root
     from srspace.hub import pull as fetch
 
@@ -76,19 +89,26 @@ def verify(name: Annotated[str | None, typer.Argument(help="An entry; without it
         checks += verify_folder(weights_root() / entry.name if in_box else fetch(entry.name), entry)
     for check in checks:
         typer.echo(f"{check.path}: {check.problem or 'ok'}")
-    return EXIT_WEIGHTS if any(check.problem for check in checks) else 0
+    return EXIT_WEIGHTS if any(check.problem for check in checks) else EXIT_OK
 
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="A published .pth or .safetensors file.")],
-    out_dir: Annotated[Path, typer.Argument(help="Folder to write.")],
+    source: Annotated[Path, argument("SOURCE", help="A published .pth or .safetensors file.")],
+    out_dir: Annotated[Path, argument("OUT_DIR", help="Folder to write.")],
     config: Annotated[
-        Path | None, typer.Option("--config", help='JSON with what cannot be inferred: {"stack_blocks": [...]}.')
+        Path | None,
+        option(
+            "--config", panel=IO, metavar="FILE",
+            help='JSON file with what cannot be inferred, such as {"stack_blocks": [1, 3, 5, 7]}.',
+        ),
     ] = None,
-    licence: Annotated[str | None, typer.Option("--license", help="Licence under which you hold the weights.")] = None,
-) -> None:
-    """Convert a published checkpoint; sizes are inferred from its keys and shapes."""
+    licence: Annotated[
+        str | None,
+        option("--license", panel=IO, metavar="TEXT", help="Licence under which you have the weights."),
+    ] = None,
+) -> None:  # fmt: skip
+    """Convert a published SRFlow-DA, RRDB or ESRGAN checkpoint. Sizes are inferred from its keys and shapes."""
     overrides: dict[str, Any] = {}
     if config is not None:
         try:
@@ -109,13 +129,22 @@ def convert(
 
 @app.command()
 def average(
-    sources: Annotated[list[str], typer.Argument(help="Models of one kind and size: catalogue names, folders, hf://.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    sources: Annotated[
+        list[str],
+        argument(
+            "SOURCE", autocompletion=completion.weights(), help=f"Two or more models of one kind and size: {SOURCE}."
+        ),
+    ],
+    out: options.Out,
     share: Annotated[
-        list[float] | None, typer.Option("--share", help="Weight of a model, one for each of them [equal].")
+        list[float] | None,
+        option(
+            "--share", panel=IO, metavar="NUMBER", help="Share of a model in the average, given once for each.",
+            default="equal shares",
+        ),
     ] = None,
-) -> None:
-    """Average the weights of models trained on from the same start; prints the folder written."""
+) -> None:  # fmt: skip
+    """Average the weights of models that were trained on from the same ones, and print the folder."""
     from srspace.checkpoints import average as average_checkpoints
     from srspace.hub import resolve_weights
 
@@ -125,10 +154,10 @@ def average(
 
 @app.command()
 def pack(
-    source: Annotated[str, typer.Argument(help="A model: catalogue name, folder, hf://.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    source: Annotated[str, argument("SOURCE", help=f"A model: {SOURCE}.", autocompletion=completion.weights())],
+    out: options.Out,
 ) -> None:
-    """Store a model's weights in 10 bits, 0.63 times the size of float16; prints the folder written."""
+    """Store weights in 10 bits, at 0.63 times the size of float16, and print the folder."""
     from srspace.checkpoints import pack_model
     from srspace.hub import resolve_weights
 
@@ -138,11 +167,11 @@ def pack(
 
 @app.command()
 def push(
-    folder: Path,
-    repo: Annotated[str, typer.Argument(help="owner/name on the Hub.")],
-    private: Annotated[bool, typer.Option("--private", help="Create it as a private repository.")] = False,
+    folder: Annotated[Path, argument("FOLDER", help="Folder of a model, with its README.md.")],
+    repo: Annotated[str, argument("REPO", help="owner/name on the Hugging Face Hub.")],
+    private: Annotated[bool, flag("--private", panel=IO, help="Create the repository as a private one.")] = False,
 ) -> None:
-    """Publish a model folder; prints the revision to pin in weights/catalog.toml."""
+    """Publish a model on the Hub, and print the revision to pin in weights/catalog.toml."""
     from srspace.hub import push as upload
 
     typer.echo(upload(folder, repo, private=private))

@@ -1,1 +1,1 @@
-"""Data sets and training patches."""
+"""Pictures as data: data sets by name or folder, pairs of HR and LR, training pools, augmentation and damage."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from srspace.data.download import Archive
 from srspace.errors import DataError, DataSetMissingError
+from srspace.suggestions import did_you_mean
 
 CATALOG = Path(__file__).with_name("datasets.toml")
 
@@ -77,7 +78,8 @@ def find_entry(name: str) -> DatasetEntry:
     """
     catalog = load_catalog()
     if name.lower() not in catalog:
-        raise DataError(f"no data set is called {name!r}; the catalogue has {', '.join(catalog)}.")
+        hint = did_you_mean(name, catalog)
+        raise DataError(f"no data set is called {name!r}{hint}; the catalogue has {', '.join(catalog)}.")
     return catalog[name.lower()]
 
 

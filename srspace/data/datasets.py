@@ -22,6 +22,7 @@ from srspace.data.download import UnreachableError, fetch, unpack
 from srspace.data.folders import find_pictures
 from srspace.data.pairs import Pair, find_pairs, match
 from srspace.errors import DataError
+from srspace.suggestions import did_you_mean
 
 Progress = Callable[[str, float], None]
 
@@ -73,7 +74,11 @@ def open_dataset(
         pairs = find_pairs(path, scale=scale, lr_folder=lr_folder)
         return _unique(Dataset(path.resolve().name, scale, tuple(pairs)))
     if spec.lower() not in load_catalog():
-        raise DataError(f"{spec} is neither a folder nor a data set of the catalogue ({', '.join(load_catalog())}).")
+        known = load_catalog()
+        hint = did_you_mean(spec, known)
+        raise DataError(
+            f"{spec} is neither a folder nor a data set of the catalogue{hint}; there are {', '.join(known)}."
+        )
     if lr_folder is not None:
         raise DataError("a folder of LR images goes with a folder of HR images, not with a data set of the catalogue.")
     entry = find_entry(spec)

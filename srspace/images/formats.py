@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from srspace.errors import UsageError
+from srspace.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def rules_of(format: str) -> Writing:
     """
     known = writable()
     if format not in known:
-        raise UsageError(f"the format must be one of {', '.join(known)}, not {format!r}.")
+        hint = did_you_mean(format, known)
+        raise UsageError(f"the format must be one of {', '.join(known)}, not {format!r}{hint}.")
     return known[format]
 
 

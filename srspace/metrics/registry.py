@@ -13,6 +13,7 @@ from typing import Any
 
 from srspace.errors import UsageError
 from srspace.metrics.metric import Metric
+from srspace.suggestions import did_you_mean
 
 ENTRY_POINTS = "srspace.metrics"
 LPIPS_NETS = ("vgg", "alex", "squeeze")
@@ -65,7 +66,7 @@ def find(name: str) -> Metric:
     """
     known = every()
     if name not in known:
-        raise UsageError(f"{name!r} is no metric; there are {', '.join(known)}.")
+        raise UsageError(f"there is no metric {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}.")
     return known[name]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from srspace.errors import UsageError
 from srspace.metrics.metric import load
 from srspace.metrics.registry import networks
+from srspace.suggestions import did_you_mean
 
 
 def fetch_weights(name: str) -> None:
@@ -19,7 +20,8 @@ def fetch_weights(name: str) -> None:
     """
     known = networks()
     if name not in known:
-        raise UsageError(f"{name!r} is no metric with weights; there are {', '.join(known)}.")
+        hint = did_you_mean(name, known)
+        raise UsageError(f"no metric has weights called {name!r}{hint}; there are {', '.join(known)}.")
     import torch
 
     load(known[name])(torch.device("cpu"))

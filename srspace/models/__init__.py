@@ -1,4 +1,4 @@
-"""The networks, built from configurations."""
+"""The networks: RRDB encoder, flow and fusion networks, as they are trained and prepared for inference."""
 
 from srspace.models.assessor import Assessor
 from srspace.models.build import build

@@ -1,1 +1,1 @@
-"""Showing a benchmark's results: tables, comparisons, the perception-distortion plane."""
+"""A benchmark's results for people: tables, comparisons, plots of the perception-distortion plane."""

@@ -17,6 +17,7 @@ from srspace.benchmark.rows import SCORED, parse_row
 from srspace.config import SamplingConfig
 from srspace.errors import DataError, UsageError
 from srspace.metrics import describe
+from srspace.suggestions import did_you_mean
 
 RESAMPLES = 10_000
 
@@ -131,7 +132,8 @@ def _find_row(results: Results, text: str) -> str:
         name = parse_row(text, temperature=SamplingConfig.temperature, scored=SCORED).name
         if name in dict(results.rows):
             return name
-    raise UsageError(f"there is no row {text!r}; the rows are {', '.join(dict(results.rows))}.")
+    names = dict(results.rows)
+    raise UsageError(f"there is no row {text!r}{did_you_mean(text, names)}; the rows are {', '.join(names)}.")
 
 
 def _difference(

@@ -1,1 +1,1 @@
-"""Training of the encoder, the flow and the fusion networks."""
+"""Training: tasks (encoder, flow, fusion, dial) that one loop runs, and the recipes of the weights in the box."""

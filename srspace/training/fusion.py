@@ -105,7 +105,7 @@ class FusionTask(Task):
         if config.start is not None:
             loaded = load_fusion(resolve_weights(config.start))
             if not isinstance(loaded, Fusion):
-                raise UsageError(f"{config.start} holds a network with a dial; it is trained on by training a dial.")
+                raise UsageError(f"{config.start} holds a network with a dial; train it as a dial instead.")
             network = loaded
         elif config.kind == "stack":
             network = FusionNet(replace(sizes, samples=config.samples))

@@ -10,6 +10,7 @@ from typing import Any
 from srspace.config import AssessorConfig, DialConfig, FlowConfig, FusionConfig, RRDBConfig, TrainConfig
 from srspace.errors import UsageError
 from srspace.fields import Field, build, fields_of
+from srspace.suggestions import did_you_mean
 from srspace.training.settings import (
     AssessorTaskConfig,
     DataConfig,
@@ -133,7 +134,8 @@ class Training:
         ]
         if left:
             known = sorted(name for _, fields in found.groups() for name in fields)
-            raise UsageError(f"a {kind} training has no setting {min(left)}; there are {', '.join(known)}.")
+            hint = did_you_mean(min(left), known)
+            raise UsageError(f"training {kind} has no setting {min(left)}{hint}; there are {', '.join(known)}.")
         return cls(found, *built)
 
     def values(self) -> dict[str, Any]:

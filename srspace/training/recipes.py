@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from srspace.errors import UsageError
+from srspace.suggestions import did_you_mean
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -83,7 +84,8 @@ def find_recipe(name: str, kind: str) -> Recipe:
         path = Path(name)
     elif not path.is_file():
         known = [recipe.name for recipe in recipes().values() if recipe.kind == kind]
-        raise UsageError(f"there is no recipe {name!r}; for this training there are {', '.join(known)}.")
+        hint = did_you_mean(name, known)
+        raise UsageError(f"there is no recipe {name!r}{hint}; for this training there are {', '.join(known)}.")
     recipe = Recipe.read(path)
     if recipe.kind != kind:
         raise UsageError(f"the recipe {recipe.name} is for training {recipe.kind}, not {kind}.")

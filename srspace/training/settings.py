@@ -35,12 +35,12 @@ class DataConfig:
     Attributes:
         tile: pictures are cut into tiles of this side, in pixels; smaller pictures are left out.
         reductions: also train on the pictures reduced by this factor, below 1; may be repeated.
-        reduced_share: share of the photographs in a batch that all reduced ones give together, in [0, 1).
-        rendered: also train on so many rendered tiles (text, line art, screens, pixel art).
-        rendered_share: share of a batch that rendered tiles give, in [0, 1).
-        stretched_share: share of a batch from photographs of stretched contrast, in [0, 1).
+        reduced_share: share of reduced ones among the photographs of a batch, in [0, 1).
+        rendered: also train on this many rendered tiles (text, line art, screens, pixel art).
+        rendered_share: share of rendered tiles in a batch, in [0, 1).
+        stretched_share: share of photographs with stretched contrast in a batch, in [0, 1).
         degraded_share: share of LR patches with JPEG artifacts or noise, in [0, 1).
-        damage: how LR patches come about: none (bicubic reduction) or real (blur, other reductions, noise, sharpening
+        damage: how LR patches are made: none (bicubic reduction) or real (blur, other reductions, noise, sharpening
             and compression, drawn afresh for every patch).
         permuted_share: share of patches with red, green and blue in a random order, in [0, 1].
         blended_share: share of patches blended with another one of the batch (mixup), in [0, 1].
@@ -60,16 +60,18 @@ class DataConfig:
     def __post_init__(self) -> None:
         shares = (self.reduced_share, self.rendered_share, self.stretched_share, self.degraded_share)
         if not all(0 <= share < 1 for share in shares):
-            raise UsageError("the shares of reduced, rendered, stretched and degraded pictures must lie in [0, 1).")
+            raise UsageError(
+                "the shares of reduced, rendered, stretched and degraded pictures must be at least 0 and below 1."
+            )
         if not (0 <= self.permuted_share <= 1 and 0 <= self.blended_share <= 1):
             raise UsageError("the shares of permuted and of blended patches must lie between 0 and 1.")
         if self.stretched_share + (self.rendered_share if self.rendered else 0) >= 1:
-            raise UsageError("rendered and stretched pictures leave nothing of a batch to photographs.")
+            raise UsageError("rendered and stretched pictures leave no room in a batch for photographs.")
         if not all(0 < factor < 1 for factor in self.reductions):
             raise UsageError("a reduction must lie between 0 and 1.")
         _check_choice("damage", self.damage, ("none", "real"))
         if self.damage != "none" and self.degraded_share:
-            raise UsageError("LR patches that are damaged afresh have no degraded versions.")
+            raise UsageError("degraded LR patches cannot be combined with real damage.")
         if self.tile < 1 or self.rendered < 0:
             raise UsageError("the side of a tile must be positive, the number of rendered tiles not negative.")
 
@@ -80,7 +82,7 @@ class EncoderTaskConfig:
 
     Attributes:
         start: weights to start from; their sizes win over the options for a fresh encoder.
-        loss: distance to the original: l1, or l2 to end a training with, which is what PSNR measures.
+        loss: distance to the original: l1, or l2 (what PSNR measures) to end a training with.
         teacher: weights whose encoder, over all flips and rotations, gives a second target.
         teacher_weight: weight of the distance to that target.
     """
@@ -100,16 +102,16 @@ class FlowTaskConfig:
     """Training a flow by likelihood and, once it has been trained, by what its candidates look like.
 
     Attributes:
-        start: flow weights to go on from; without them, a fresh flow.
-        encoder: weights whose encoder the flow is put on; without them, that of the weights it goes on from, or of
-            the default ones.
+        start: flow weights to start from; without them, a fresh flow.
+        encoder: weights whose encoder the flow is built on; without them, those that it starts from, or the default
+            ones.
         noise: standard deviation of the Gaussian noise added to HR patches, on the 0..255 scale.
-        train_encoder: train the encoder along.
-        head_weight: weight of the distance of the encoder's own output while it is trained along.
-        head_loss: distance of the encoder's own output to the original.
+        train_encoder: train the encoder as well.
+        head_weight: weight of the error of the encoder's own output, while the encoder is trained as well.
+        head_loss: measure of that error.
         encoder_rate: factor on the encoder's learning rate.
-        perceptual_weight: weight of the LPIPS of candidates beside the nll, for a flow that has been trained.
-        mean_weight: weight of the squared error of the candidates' mean, which LPIPS alone lets go.
+        perceptual_weight: weight of the LPIPS of candidates, beside the likelihood; for a flow that is already trained.
+        mean_weight: weight of the squared error of the candidates' mean, which would suffer under LPIPS alone.
         lpips_nets: backbone of LPIPS; may be repeated, and the distances are averaged.
         temperatures: temperature of the candidates; may be repeated, and each patch uses one at random.
     """
@@ -144,9 +146,9 @@ class FusionTaskConfig:
     """Training a fusion network on candidates of fixed flows.
 
     Attributes:
-        weights: flow whose candidates are merged; may be repeated, each drawing from the folder of pictures in the
-            same place, which it was not trained on itself.
-        start: fusion weights to go on from; their sizes win over the options for a fresh network.
+        weights: flow whose candidates are merged; may be repeated, and each then draws from the folder of pictures in
+            the same place, which it was not trained on.
+        start: fusion weights to start from; their sizes win over the options for a fresh network.
         kind: kind of network: set (any number of candidates, in any order) or stack (the paper's: a fixed number).
         loss: distance to the original: l1 (fidelity) or lpips (natural looks).
         pixel_weight: weight of an L1 term beside LPIPS.
@@ -193,11 +195,11 @@ class DialTaskConfig:
     Attributes:
         weights: flow whose candidates are merged.
         encoder: weights whose encoder takes the place of the flow's own.
-        start: weights of a network with a dial to go on from; their sizes win over the options for a fresh network.
-        samples: most candidates that an image has; their number is drawn for each.
+        start: weights of a network with a dial to start from; their sizes win over the options for a fresh network.
+        samples: the largest number of candidates; each image has a random number of them.
         temperatures: temperature of the candidates; may be repeated, and each image uses one at random.
         pixel_weight: weight of the pixels' differences beside LPIPS at balance 1.
-        pixel_ratio: how many times that weight they have at balance 0; between, its logarithm is even.
+        pixel_ratio: factor on that weight at balance 0; in between, it changes evenly on a logarithmic scale.
         square_weight: weight of squared differences beside absolute ones.
         natural_share: share of the images with balance 1, in [0, 1]; others have any balance.
         faithful_share: share of the images with balance 0.
@@ -223,7 +225,7 @@ class DialTaskConfig:
         if self.samples < 1 or self.pixel_ratio <= 0:
             raise UsageError("the number of candidates and the ratio of the pixels' weights must be positive.")
         if min(self.natural_share, self.faithful_share) < 0 or self.natural_share + self.faithful_share > 1:
-            raise UsageError("the shares of both ends of the dial must lie between 0 and 1, together as well.")
+            raise UsageError("the shares of the two ends of the dial, and their sum, must lie between 0 and 1.")
 
 
 @dataclass(frozen=True)

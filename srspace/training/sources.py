@@ -101,7 +101,10 @@ class Sources:
 
     def _progress(self, what: str) -> Progress | None:
         report = self.progress
-        return None if report is None else lambda share: report(what, share)
+        if report is None:
+            return None
+        report(what, 0.0)
+        return lambda share: report(what, share)
 
 
 def augmentations(data: DataConfig, seed: int) -> list[Augmentation]:

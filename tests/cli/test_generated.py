@@ -8,6 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from srspace.cli.commands import App
 from srspace.cli.generated import OptionGroup, with_options
 from srspace.fields import fields_of
 
@@ -19,26 +20,32 @@ class Toy:
     Attributes:
         size: how large it is, in metres [m]; "hf://owner/repo[@revision]" is kept.
         colour: its colour.
+        season: its season.
+        sort: rare, common or unheard-of.
         taus: some temperatures.
         pair: two numbers.
         fixed: whether it stays.
         shown: whether it is shown.
+        none: how many there are.
         note: a remark.
     """
 
     size: float = 0.1 + 0.2
     colour: Literal["red", "green"] = "red"
+    season: Literal["spring", "summer"] | None = None
+    sort: Literal["rare", "common", "unheard-of"] = "rare"
     taus: tuple[float, ...] = (0.9,)
     pair: tuple[float, float] = (0.0, 1.0)
     fixed: bool = False
     shown: bool = True
+    none: int = 0
     note: str | None = None
 
 
 @pytest.fixture
 def run() -> Any:
     seen: list[tuple[dict[str, Any], str]] = []
-    app = typer.Typer()
+    app = App()
 
     @app.command()
     @with_options([OptionGroup(fields_of(Toy), "Toys", {"taus": ("--tau", "-t")})])
@@ -77,7 +84,12 @@ def test_help_shows_documentation_defaults_and_choices(run: Any):
     text = run("--help")[1].output
     flat = re.sub(r"[\s│]+", " ", text)
     assert "How large it is, in metres [m];" in flat and "repo[@revision]" in re.sub(r"[\s│]+", "", text)
-    assert "red|green" in flat and "[default: red]" in flat and "[default: 0.9]" in flat
-    assert "0.3" in flat and "0.30000000000000004" not in flat
+    assert "--colour red|green Its colour. [default: red]" in flat and "[default: 0.9]" in flat
+    assert "--season NAME Its season (spring, summer)." in flat, "long choices stand in the sentence"
+    assert "--sort NAME Rare, common or unheard-of. [default: rare]" in flat, "unless it names them itself"
+    assert "--size NUMBER" in flat and "--pair NUMBER NUMBER" in flat and "--fixed Whether" in flat
+    assert "[default: 0.3]" in flat and not re.search("<(int|float|list|tuple)", flat)
+    assert "Play with [a] toy." in flat
+    assert "--none N How many there are. [default: 0]" in flat
     assert flat.index("Files") < flat.index("Toys") < flat.index("--device")
     assert max(len(line) for line in text.splitlines()) <= 80

@@ -13,6 +13,7 @@ import srspace
 from srspace.checkpoints import load_encoder, load_model
 from srspace.cli.main import main
 from srspace.hub import weights_root
+from srspace.models import DialFusion
 
 TINY = {"iterations": 2, "batch_size": 2, "patch": 32, "log_every": 1, "amp": False}
 
@@ -98,6 +99,18 @@ def test_fusion_training_goes_on_from_given_weights(train: Callable[..., int], t
     assert all(torch.allclose(new[k], v, atol=1e-4) for k, v in old.items())
 
 
+def test_a_dial_is_trained_and_validated(
+    train: Callable[..., int], photos: Path, tmp_path: Path, tiny: Path, critics: object
+):
+    few = ("--weights", tiny / "x4", "-n", 2, "--patch", 64, "--blocks", 1, "--channels", 8, "--embedding", 4)
+    assert train("dial", *few, "--val", photos) == 0
+    assert {"val_psnr_0", "val_psnr_1", "val_alex_0.5", "val_psnr_sample"} <= set(log(tmp_path)[-1])
+    for folder in (tmp_path / "run", tmp_path / "run" / "best"):
+        network = srspace.load_fusion(folder)
+        assert isinstance(network, DialFusion) and network.config.features == 24
+    assert train("dial", *few, "--restart") == 0 and not any("psnr" in key for key in log(tmp_path)[-1])
+
+
 def test_a_recipe_sets_the_options_and_flags_win(train: Callable[..., int], tmp_path: Path, tiny: Path, capsys):
     assert train("flow", "--recipe", "flow-5-perceptual") == 2
     assert "goes on from the weights of flow-4-perceptual" in capsys.readouterr().err
@@ -123,7 +136,7 @@ MISTAKES = [
     ("flow", ["--from", "srflow-da-x4-lite", "--perceptual-weight", "3"], "patches of at least 56 pixels"),
     ("flow", ["--permuted-share", "1.5"], "permuted"),
     ("flow", ["--blended-share", "2"], "blended"),
-    ("flow", ["--stretched-share", "0.9", "--rendered", "4", "--rendered-share", "0.2"], "nothing of a batch"),
+    ("flow", ["--stretched-share", "0.9", "--rendered", "4", "--rendered-share", "0.2"], "no room in a batch"),
     ("flow", ["--tau", "3"], "between 0 and 2"),
     ("encoder", ["--reduce", "0.3"], "at least 0.5"),
     ("encoder", ["--patch", "128"], "the tile the larger"),
@@ -151,7 +164,7 @@ def test_wrong_choices_are_bad_usage(train: Callable[..., int], option: list[str
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.json", '{"patchs": 3}', "no setting patchs; there are "),
+        ("a.json", '{"patchs": 3}', "no setting patchs (did you mean patch?); there are "),
         ("a.json", '{"iterations": "many"}', "iterations must be a whole number, not 'many'."),
         ("a.json", '{"betas": [0.9]}', "betas takes 2 values, not 1."),
         ("a.json", "[1]", "does not hold settings."),

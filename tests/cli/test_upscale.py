@@ -7,13 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from srspace.checkpoints import save_model
 from srspace.cli.main import main
+from srspace.config import DialConfig
+from srspace.models import DialFusion
 from tests.pictures import picture
 
 
@@ -65,16 +70,15 @@ def test_a_folder_keeps_its_structure_and_a_second_run_does_nothing(tmp_path: Pa
     assert sorted(p.name for p in (tmp_path / "in").glob("*.png")) == ["a.png", "a_x4.png"]
 
 
-def test_bad_files_are_reported_and_the_rest_goes_on(tmp_path: Path):
+def test_bad_files_are_reported_and_the_rest_goes_on(tmp_path: Path, capsys):
     picture(tmp_path / "good.png")
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("hello")
     whole = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(whole, "JPEG")
     (tmp_path / "cut.jpg").write_bytes(whole.getvalue()[:900])
-    done = run("upscale", tmp_path, "-o", tmp_path / "out", "--mode", "rrdb", "-q")
-    assert done.returncode == 1
-    lines = done.stderr.decode().splitlines()
+    assert main(["upscale", str(tmp_path), "-o", str(tmp_path / "out"), "--mode", "rrdb", "-q"]) == 1
+    lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3 and all(line.startswith("srspace: ") and "Traceback" not in line for line in lines)
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["good_x4.png"]
 
@@ -453,19 +457,22 @@ def test_standard_output_that_cannot_take_it(tmp_path: Path, tiny: Path, destina
 
 def test_interrupting_leaves_nothing_half_written(tmp_path: Path, tiny: Path):
     picture(tmp_path / "a.png", (64, 64))
-    command = [sys.executable, "-m", "srspace", "upscale", tmp_path / "a.png", "-w", tiny / "x4", "-n", "100000"]
-    command += ["--save-samples", tmp_path / "s"]
+    command = [sys.executable, "-X", "importtime", "-m", "srspace", "upscale", tmp_path / "a.png", "-w", tiny / "x4"]
+    command += ["-n", "2000", "--save-samples", tmp_path / "s"]
     process = subprocess.Popen(
         list(map(str, command)),
         stderr=subprocess.PIPE,
+        text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "s").is_dir() and time.monotonic() < deadline:  # it is made just before the sampling
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    error = process.stderr.read().decode()
-    assert process.wait() == 130 and error.splitlines() == ["srspace: interrupted; nothing is half-written."]
+    printed = []
+    for line in process.stderr:
+        if not line.startswith("import time:"):
+            printed.append(line.rstrip("\n"))
+        elif line.split("|")[-1].strip() == "srspace.upscaler":
+            time.sleep(2)  # weights this small are loaded by then; drawing so many candidates takes far longer
+            process.send_signal(signal.SIGINT)
+    assert process.wait() == 130 and printed == ["srspace: interrupted; nothing is half-written."]
     assert not list(tmp_path.rglob("*.part")) and not (tmp_path / "a_x4.png").exists()
 
 
@@ -505,10 +512,56 @@ def test_temporary_files_of_killed_runs_go_and_those_of_living_runs_stay(tmp_pat
             writer.stdout.close()
 
 
-def test_save_samples(tmp_path: Path):
-    source = picture(tmp_path / "a.png")
-    assert (
-        main(["upscale", str(source), "-n", "2", "--save-samples", str(tmp_path / "s"), "-o", str(tmp_path / "o.png")])
-        == 0
-    )
-    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["a.png_000.png", "a.png_001.png"]
+@pytest.mark.parametrize(
+    ("mode", "more"),
+    [("mean", []), ("median", []), ("fusion-l1", ["--fusion", "fusion"]), ("dial", ["--fusion", "dial"])],
+)
+def test_save_samples(tmp_path: Path, tiny: Path, capsys, mode: str, more: list[str]):
+    source, folder = picture(tmp_path / "a.png"), tmp_path / "s"
+    command = ["upscale", str(source), "-w", str(tiny / "x4"), "-n", "4", "-m", mode, "--precision", "fp32", "--json"]
+    command += [str(tiny / word) if word in ("fusion", "dial") else word for word in more]
+    assert main([*command, "-o", str(tmp_path / "alone.png")]) == 0
+    assert main([*command, "-o", str(tmp_path / "watched.png"), "--save-samples", str(folder)]) == 0
+    alone, watched = records(capsys)
+    assert (watched["mode"], watched["n"], watched["redraws"]) == (mode, 4, []) == (mode, 4, alone["redraws"])
+    assert sorted(p.name for p in folder.iterdir()) == [f"a.png_00{i}.png" for i in range(4)]
+    result, again = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("alone", "watched"))
+    assert np.array_equal(result, again), "saving candidates changes nothing"
+    candidates = [np.asarray(Image.open(folder / f"a.png_00{i}.png")).astype(int) for i in range(4)]
+    assert all(np.abs(a - b).max() > 20 for a, b in combinations(candidates, 2))
+    if mode in ("mean", "median"):
+        merged = {"mean": np.mean, "median": np.median}[mode](candidates, axis=0)
+        assert np.abs(merged - result).max() <= 1
+
+
+def test_how_candidates_are_drawn_is_chosen_and_told(tmp_path: Path, tiny: Path, capsys):
+    source, told = str(picture(tmp_path / "a.png")), []
+    for i, more in enumerate(([], ["--latents", "antithetic"], ["--latents", "independent"], ["-m", "rrdb"])):
+        arguments = ["upscale", source, "-w", str(tiny / "x4"), "-n", "2", "-o", str(tmp_path / f"{i}.png"), "--json"]
+        assert main([*arguments, *more]) == 0
+        told.append(records(capsys)[0]["latents"])
+    assert told == ["independent", "antithetic", "independent", None]
+    assert main([*arguments, "--latents", "antithetical"]) == 2
+
+
+def test_the_dial_is_turned(tmp_path: Path, capsys):
+    torch.manual_seed(0)
+    save_model(tmp_path / "dial", DialFusion(DialConfig(features=320, channels=8, blocks=1, embedding=4)))
+    source = str(picture(tmp_path / "a.png"))
+    common = ["upscale", source, "--json", "--device", "cpu", "--precision", "fp32", "-m", "dial", "-o"]
+    assert main([*common, str(tmp_path / "none.png"), "--fusion", str(tmp_path / "nowhere")]) == 3
+    results = []
+    for i, balance in enumerate(([], ["--balance", "0"], ["--balance", "0.8"])):
+        target = tmp_path / f"{i}.png"
+        capsys.readouterr()
+        assert main([*common, str(target), "--fusion", str(tmp_path / "dial"), *balance]) == 0
+        record = records(capsys)[0]
+        with Image.open(target) as image:
+            results.append((record["parameters"], np.asarray(image)))
+        assert (record["mode"], record["n"]) == ("dial", 2)
+    assert [parameters for parameters, _ in results] == [{"balance": 0.8}, {"balance": 0.0}, {"balance": 0.8}]
+    default, zero, same = (pixels for _, pixels in results)
+    assert (default == same).all() and (default != zero).any()
+    assert main([*common, str(tmp_path / "none.png"), "--balance", "1.1"]) == 2
+    assert main(["upscale", source, "--balance", "0.5"]) == 2
+    assert capsys.readouterr().err.endswith("srspace: the mode mean has no balance; it belongs to dial.\n")

@@ -122,5 +122,5 @@ def test_every_network_of_a_metric_can_be_fetched_by_name(monkeypatch: pytest.Mo
     monkeypatch.setattr("srspace.metrics.dists.load", lambda device: loaded.append(device.type))
     fetch_weights("dists")
     assert loaded == ["cpu"]
-    with pytest.raises(UsageError, match="no metric with weights; there are lpips-vgg"):
+    with pytest.raises(UsageError, match=r"no metric has weights called .*; there are lpips-vgg"):
         fetch_weights("nothing")

@@ -58,6 +58,11 @@ def test_margins_of_a_tile_are_thrown_away_and_so_not_looked_at(lr: torch.Tensor
     assert found(outer[None], part, tile) == [None]
     outer[0, 4 * tile.rows.stop - 1, 0] = 5.0
     assert found(outer[None], part, tile) != [None]
+    outer = tile.cut(good, 4).clone()
+    outer[:, 4 * tile.rows.stop + 16 :] += 0.3
+    assert found(outer[None], part, tile) == [None]
+    outer[:, 4 * tile.rows.stop - 16 :] += 0.3
+    assert found(outer[None], part, tile) != [None]
 
 
 def test_mending_keeps_what_is_sound(lr: torch.Tensor, good: torch.Tensor):
@@ -70,6 +75,14 @@ def test_mending_keeps_what_is_sound(lr: torch.Tensor, good: torch.Tensor):
     border = mended[0, 9, 9:48] / broken[0, 9, 9:48]
     assert border[0] == 0 and border[-1] == 1
     assert border.diff().min() > -1e-6 and border.diff().max() < 0.2, "there is no seam"
+
+
+def test_mending_covers_the_surroundings_of_one_bad_value(lr: torch.Tensor, good: torch.Tensor):
+    regression, broken = good + 0.02, good.clone()
+    broken[1, 48, 60] = 2.5
+    mended = defects.mended(broken, lr, regression)
+    assert torch.equal(mended[:, 40:57, 52:69], regression[:, 40:57, 52:69])
+    assert torch.equal(mended[:, :20], broken[:, :20]) and torch.equal(mended[..., 90:], broken[..., 90:])
 
 
 def test_mending_covers_a_patch_that_is_only_wrong(lr: torch.Tensor, good: torch.Tensor):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from torch import Tensor
 
 from srspace.config import RRDBConfig, TrainConfig
 from srspace.data.pools import PatchPool, load_pool
-from srspace.errors import DataError
 from srspace.metrics import Lpips
 from srspace.models import RRDBNet, SRFlow
+from srspace.training import dial, flow, fusion
 from srspace.training.settings import Execution
 from srspace.training.task import Task
 from tests.conftest import small_flow
@@ -39,12 +40,13 @@ def pool(photos: Path) -> PatchPool:
     return load_pool(photos, scale=4, tile=64)
 
 
-@pytest.fixture(scope="session")
-def critics() -> tuple[Lpips, ...]:
-    try:
-        return Lpips("alex"), Lpips("squeeze")
-    except DataError:
-        pytest.skip("no LPIPS backbones in TORCH_HOME")
+@pytest.fixture(scope="session", autouse=True)
+def critics_are_loaded_once() -> Iterator[None]:
+    """Every task would load the backbones of its own LPIPS, hundreds of megabytes each."""
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (dial, flow, fusion):
+            patched.setattr(module, "Lpips", cache(Lpips))
+        yield
 
 
 def tiny_encoder(seed: int = 0) -> RRDBNet:

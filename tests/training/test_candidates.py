@@ -22,7 +22,7 @@ def test_candidates_belong_to_their_own_image():
     drawn = CandidateSource(calm_flow()).draw(FLAT, 3, [0.0])
     alone = [CandidateSource(calm_flow()).draw(lr[None], 3, [0.0]) for lr in FLAT]
     assert drawn.candidates.shape == (4, 3, 3, 48, 48) and drawn.regression.shape == (4, 3, 48, 48)
-    assert drawn.features.shape == (4, 8, 12, 12)
+    assert drawn.features.shape == (4, 24, 12, 12)
     for i, one in enumerate(alone):
         assert torch.allclose(drawn.candidates[i], one.candidates[0], atol=1e-5)
         assert torch.allclose(drawn.regression[i], one.regression[0], atol=1e-5)

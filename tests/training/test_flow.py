@@ -55,6 +55,17 @@ def test_a_fresh_flow_takes_its_actnorms_from_a_batch_and_a_trained_one_does_not
     assert first_bias(FlowTaskConfig(start="trained"), resumed=False).abs().max() == 0
 
 
+def test_the_best_flow_has_the_lowest_nll_and_the_best_candidates(pool: PatchPool, critics):
+    plain = FlowTask(small_flow(), Batches(pool, 2, 32), FlowTaskConfig())
+    assert plain.validate() == {}
+    assert plain.score({"val_nll": -3.0}) < plain.score({"val_nll": -2.0})
+    config = FlowTaskConfig("trained", perceptual_weight=3.0, mean_weight=5.0)
+    task = FlowTask(small_flow(), Batches(pool, 2, 64), config, critics=critics[:1])
+    best = {"val_nll": -3.0, "val_alex_sample": 0.2, "val_psnr_mean": 30.0}
+    for worse in ({"val_nll": -2.9}, {"val_alex_sample": 0.3}, {"val_psnr_mean": 29.0}):
+        assert task.score(best) < task.score(best | worse), worse
+
+
 def test_training_the_encoder_along_keeps_its_own_output(pool: PatchPool, tmp_path: Path):
     hr, lr = pool.draw(2, 32)
     batches = Batches(pool, 2, 32)

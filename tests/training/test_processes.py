@@ -17,6 +17,8 @@ from tests.training import worker
 from tests.training.conftest import EXACT
 
 ROOT = Path(__file__).parents[2]
+# One process starts them for all tests.
+pytestmark = pytest.mark.xdist_group("processes")
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +71,12 @@ def test_they_train_as_one_process_that_accumulates_two_batches(processes, tmp_p
         assert torch.allclose(a, b, atol=1e-5)
 
 
-def test_torchrun_trains_from_the_command_line(photos: Path, tmp_path: Path):
+def test_torchrun_trains_from_the_command_line(photos: Path, tmp_path: Path, tiny: Path):
     config = tmp_path / "train.json"
     config.write_text(json.dumps({"iterations": 4, "batch_size": 1, "patch": 32, "log_every": 2, "time_limit": 100}))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "srspace"]
-    arguments = ["train", "fusion", "--patches", "2", "--refresh", "1", "-n", "2", "--blocks", "1", "--channels", "8"]
+    arguments = ["train", "fusion", "--weights", str(tiny / "x4"), "-n", "2", "--blocks", "1", "--channels", "8"]
+    arguments += ["--patches", "2", "--refresh", "1"]
     where = ["--data", str(photos), "--tile", "64", "--device", "cpu", "--config", str(config)]
     done = subprocess.run(
         [*command, *arguments, *where, "--out", str(tmp_path / "run")],

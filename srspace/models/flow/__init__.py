@@ -1,4 +1,4 @@
-"""The conditional normalizing flow and its parts."""
+"""The conditional normalizing flow: a module for each kind of layer, and the decoder that inference uses."""
 
 from srspace.models.flow.actnorm import ActNorm2d
 from srspace.models.flow.coupling import ConditionalAffineCoupling, CouplingCondition
