@@ -158,16 +158,14 @@ class AssessorConfig(_Config):
     """Sizes of the network that assesses pictures.
 
     Attributes:
-        filters: of the first layer, which takes a picture's content away.
-        channels: width of the layers after it.
+        width: of its layers.
     """
 
-    filters: int = 12
-    channels: int = 20
+    width: int = 32
 
     def __post_init__(self) -> None:
-        if min(self.filters, self.channels) < 1:
-            raise ValueError("filters and channels must be positive")
+        if self.width < 1:
+            raise ValueError("width must be positive")
 
 
 @dataclass(frozen=True)

@@ -61,14 +61,12 @@ def write_catalogue(root: Path, *, real: bool = True) -> Path:
 
 def step_finder() -> Assessor:
     """Weights made by hand."""
-    network = Assessor(AssessorConfig(filters=1, channels=1)).eval().requires_grad_(False)
+    network = Assessor(AssessorConfig(width=1)).eval().requires_grad_(False)
     for parameter in network.parameters():
         parameter.zero_()
-    network.residual.weight[0, :, 2, 2], network.residual.weight[0, :, 2, 3] = 1.0, -1.0
-    network.conv1.weight[0, 1, 1, 1] = 1.0  # of the residual's logarithm
-    for convolution in (network.conv2, network.conv3):
-        convolution.weight[0, 0, 1, 1] = 1.0
-    network.tail.weight[1, 0, 0, 0], network.tail.bias[1] = 4.0, -4.0
-    network.tail.weight[3, 0, 0, 0] = 1.0  # calls it noise
+    network.head.weight[0, 1 + 3 + 8] = 1.0  # the highest frequency of luma
+    network.body.weight[0, 0] = 1.0
+    network.tail.weight[1, 0], network.tail.bias[1] = 4.0, -4.0
+    network.tail.weight[3, 0] = 1.0  # calls it noise
     network.prior[0] = -4.0
     return network

@@ -1,10 +1,4 @@
-"""A small network that says what was done to a picture, from its pixels alone.
-
-It looks at what is left of a picture when its content is taken away: its first filters see no constant, and what they
-find is squeezed, so that traces of compression and noise, a level or two high, count beside edges of a hundred levels.
-The approach is that of image forensics (compare Bayar, Stamm, "Constrained convolutional neural networks: a new
-approach towards general purpose image manipulation detection", IEEE TIFS, 2018).
-"""
+"""A small network that says what was done to a picture, from statistics of its pixels."""
 
 from __future__ import annotations
 
@@ -15,8 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from srspace.config import AssessorConfig
+from srspace.models.statistics import COUNT, statistics
 
-_PRIOR = 0.05  # weight of what is thought of a picture that tells nothing, beside places of weights around 1
+_PRIOR = 0.05  # weight of what is thought of a picture that tells nothing, beside crops of weights around 1
+_FARTHEST = 4.0  # what is stranger than that, in standard deviations, counts no more
 
 
 class Findings(NamedTuple):
@@ -40,39 +36,49 @@ class Findings(NamedTuple):
 class Assessor(nn.Module):
     """Gathers evidence over a picture.
 
-    Every place of every crop has an opinion and a weight, so that flat parts of a picture, which tell nothing, do not
-    outvote the others; where nothing tells anything, a constant opinion remains.
+    Every crop has an opinion and a weight, so that flat parts of a picture, which tell nothing, do not outvote the
+    others; where nothing tells anything, a constant opinion remains.
 
     Args:
         config: sizes.
     """
 
+    centre: Tensor
+    spread: Tensor
+
     def __init__(self, config: AssessorConfig) -> None:
         super().__init__()
         self.config = config
-        width = config.channels
-        self.residual = nn.Conv2d(3, config.filters, 5, bias=False)
-        self.conv1 = nn.Conv2d(2 * config.filters, width, 3)
-        self.conv2 = nn.Conv2d(width, width, 3)
-        self.conv3 = nn.Conv2d(width, width, 3)
-        self.tail = nn.Conv2d(width, 1 + len(Findings._fields), 1)
+        self.register_buffer("centre", torch.zeros(COUNT))
+        self.register_buffer("spread", torch.ones(COUNT))
+        self.head = nn.Linear(COUNT, config.width)
+        self.body = nn.Linear(config.width, config.width)
+        self.tail = nn.Linear(config.width, 1 + len(Findings._fields))
         self.prior = nn.Parameter(torch.zeros(len(Findings._fields)))
+
+    def normalize(self, examples: Tensor) -> None:
+        """Take the usual values of the statistics from examples ``(N, COUNT)``."""
+        self.centre.copy_(examples.mean(0))
+        self.spread.copy_(examples.std(0) + 1e-3)
 
     def forward(self, crops: Tensor, pictures: int | None = None) -> Findings:
         """Assess pictures.
 
         Args:
             crops: ``(P * N, 3, h, w)`` float32, 8-bit levels from 0 to 255, N crops of each picture in a row; sides
-                are at least 24.
+                are at least :data:`srspace.models.statistics.SMALLEST`.
             pictures: P (None: each crop is a picture of its own).
         """
-        kernel = self.residual.weight
-        residual = F.conv2d(crops, kernel - kernel.mean((2, 3), keepdim=True))
-        x = torch.cat([torch.tanh(residual / 2), torch.log1p(residual.abs())], 1)
-        x = F.avg_pool2d(F.gelu(self.conv1(x)), 2)
-        x = F.avg_pool2d(F.gelu(self.conv2(x)), 2)
-        weight, *opinions = self.tail(F.gelu(self.conv3(x))).unbind(1)
+        return self.judge(statistics(crops).unflatten(0, (pictures or len(crops), -1)))
+
+    def judge(self, found: Tensor) -> Findings:
+        """Assess pictures by the statistics of their crops.
+
+        Args:
+            found: ``(P, N, COUNT)``.
+        """
+        x = ((found - self.centre) / self.spread).clamp(-_FARTHEST, _FARTHEST)
+        weight, *opinions = self.tail(F.gelu(self.body(F.gelu(self.head(x))))).unbind(-1)
         weight = F.softplus(weight)
-        sums = torch.stack([weight, *(weight * opinion for opinion in opinions)], 1).mean((2, 3))
-        sums = sums.unflatten(0, (pictures or len(crops), -1)).mean(1)
+        sums = torch.stack([weight, *(weight * opinion for opinion in opinions)], -1).mean(1)
         return Findings(*((sums[:, 1:] + _PRIOR * self.prior) / (sums[:, :1] + _PRIOR)).unbind(1))

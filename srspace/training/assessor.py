@@ -11,19 +11,18 @@ from torch import Tensor
 from srspace.checkpoints import load_assessor
 from srspace.config import AssessorConfig
 from srspace.data.degrade import Degradation, DegradeConfig, Record
+from srspace.data.folders import Progress
 from srspace.data.pools import Batches
 from srspace.errors import UsageError
 from srspace.hub import resolve_weights
 from srspace.models import Assessor
+from srspace.models.statistics import SMALLEST, luma_chroma, statistics
 from srspace.training.benefit import benefit, sharpness
 from srspace.training.settings import AssessorTaskConfig
 from srspace.training.sources import Pairs, Sources
 from srspace.training.task import Task
 
-REFRESH_EVERY = 10
 SCALE = 4
-SIDES = (48, 32, 24)
-"""Sides of the crops that are trained on, in turn; the last one is the smallest that the network takes."""
 
 WEAK = DegradeConfig(
     scale=SCALE, clean=0, blur_kinds=(0.75, 0.19, 0.02, 0.02, 0.01, 0.01), blur_size=(0.3, 2.0), halftone=0,
@@ -45,14 +44,19 @@ class AssessorTask(Task):
     """What was done to an LR image, by examples of damage, weak damage and none.
 
     The line between the families is where :func:`~srspace.training.benefit.benefit` is 0. An image counts as much as a
-    mistake about it costs. Images are damaged beforehand, and some are replaced every ten updates: on a CPU, damage
-    takes longer than the network.
+    mistake about it costs. All images are made, and their statistics taken, before training starts: that takes
+    minutes, and the network then learns in seconds.
+
+    Each image is learned from in three ways, in turn: whole, as four quarters that are assessed as one picture, and
+    by a crop of any size.
 
     Args:
         network: the network, on its device.
-        batches: HR patches, on the same device; 192 pixels wide, four times the largest crops.
+        batches: HR patches, on the same device; patches of 256 pixels give LR images as large as the crops that
+            pictures are assessed by.
         config: the task's options.
         held_out: pairs to validate on.
+        progress: told the share of the images that are made.
 
     Raises:
         UsageError: patches are too small.
@@ -61,13 +65,20 @@ class AssessorTask(Task):
     network: Assessor
 
     def __init__(
-        self, network: Assessor, batches: Batches, config: AssessorTaskConfig, *, held_out: Pairs | None = None
+        self,
+        network: Assessor,
+        batches: Batches,
+        config: AssessorTaskConfig,
+        *,
+        held_out: Pairs | None = None,
+        progress: Progress | None = None,
     ) -> None:
-        self._sides = [side for side in SIDES if side * SCALE <= batches.patch]
-        if not self._sides:
-            raise UsageError(f"a patch must be at least {SCALE * SIDES[-1]} pixels wide, not {batches.patch}.")
+        self._side = batches.patch // SCALE
+        if self._side < 2 * SMALLEST:
+            raise UsageError(f"a patch must be at least {2 * SCALE * SMALLEST} pixels wide, not {batches.patch}.")
         self.network = network.requires_grad_(True)
         self.batches, self.config, self.held_out = batches, config, held_out
+        self._progress = progress
         self._damages = (Degradation(WEAK), Degradation(DegradeConfig(scale=SCALE, clean=0)))
 
     @classmethod
@@ -83,38 +94,41 @@ class AssessorTask(Task):
             SRSpaceError: weights, pictures or options are missing or do not fit together.
         """
         network = load_assessor(resolve_weights(config.start)) if config.start else Assessor(sizes)
-        return cls(network.to(sources.device), sources.batches(SCALE), config, held_out=sources.pairs(SCALE))
+        return cls(
+            network.to(sources.device),
+            sources.batches(SCALE),
+            config,
+            held_out=sources.pairs(SCALE),
+            progress=sources.reporter("making examples"),
+        )
 
     def start(self, *, resumed: bool) -> None:
-        """Damage the images that training begins with."""
-        most = self.config.patches
-        parts = [self._drawn(min(_AT_A_TIME, most - i)) for i in range(0, most, _AT_A_TIME)]
-        self.images, self.targets = (torch.cat(part) for part in zip(*parts, strict=True))
+        """Make the images, and take their statistics."""
+        most = self.config.examples
+        parts = []
+        for i in range(0, most, _AT_A_TIME):
+            parts.append(self._examples(min(_AT_A_TIME, most - i)))
+            if self._progress is not None:
+                self._progress(min(1.0, (i + _AT_A_TIME) / most))
+        *ways, self.targets = (torch.cat(part) for part in zip(*parts, strict=True))
+        self.ways = tuple(ways)
+        if not resumed and self.config.start is None:
+            self.network.normalize(torch.cat([way.flatten(0, 1) for way in ways]))
+        self._validation = self._held_out_examples()
 
     def prepare(self, iteration: int) -> Hashable:
-        """Replace the oldest images now and then, and choose the side of the crops."""
-        turn, refresh = iteration // REFRESH_EVERY, self.config.refresh
-        if refresh and iteration % REFRESH_EVERY == 0 and iteration > 0:
-            images, targets = self._drawn(refresh)
-            places = (torch.arange(refresh, device=images.device) + turn * refresh) % len(self.images)
-            self.images[places], self.targets[places] = images, targets
-        self.side = self._sides[iteration % len(self._sides)]
-        return self.side
+        """Choose how images are looked at."""
+        self.way = iteration % len(self.ways)
+        return self.way
 
     def batch(self) -> tuple[Tensor, ...]:
-        device, count, largest = self.images.device, self.batches.size, self.images.shape[-1]
-        index = torch.randint(len(self.images), (count,), device=device)
-        top, left = torch.randint(largest - self.side + 1, (2, count), device=device)
-        steps = torch.arange(self.side, device=device)
-        rows, columns = (start[:, None] + steps for start in (top, left))
-        channels = torch.arange(3, device=device)[None, :, None, None]
-        crops = self.images[index[:, None, None, None], channels, rows[:, None, :, None], columns[:, None, None, :]]
-        return crops.float(), self.targets[index]
+        index = torch.randint(len(self.targets), (self.batches.size,), device=self.targets.device)
+        return self.ways[self.way][index], self.targets[index]
 
     def loss(self, *batch: Tensor) -> Tensor:
-        crops, targets = batch
+        taken, targets = batch
         gain, compressed, noise, fine, coarse = targets.unbind(1)
-        found = self.network(crops)
+        found = self.network.judge(taken)
         cost = gain.abs().clamp(max=_MOST) + _LEAST
         decision = (cost * _cross_entropy(found.damaged, (gain > 0).float())).mean()
         codecs = _known(compressed, lambda x: _cross_entropy(found.compressed, x))
@@ -124,31 +138,50 @@ class AssessorTask(Task):
 
     def validate(self) -> dict[str, float]:
         """Mistakes about clean and about damaged held-out images, and what choosing costs beside the best choice."""
-        if self.held_out is None:
-            return {}
-        devices = [self.held_out[0].device] if self.held_out[0].device.type == "cuda" else []
-        with torch.random.fork_rng(devices):
-            torch.manual_seed(0)
-            hr, clean = self.held_out
-            results = [self._judged(clean * 255, torch.full((len(clean),), -_MOST, device=clean.device))]
-            for damage in self._damages:
-                lr = damage(hr)
-                results.append(self._judged(lr * 255, benefit(lr * 255, clean * 255)))
-        names = ("val_clean_mistaken", "val_weak_mistaken", "val_damaged_mistaken")
-        figures = {name: wrong for name, (wrong, _) in zip(names, results, strict=True)}
-        return figures | {"val_cost": sum(cost for _, cost in results) / len(results)}
+        results = {name: self._judged(*example) for name, example in self._validation.items()}
+        figures = {f"val_{name}_mistaken": wrong for name, (wrong, _) in results.items()}
+        return figures and figures | {"val_cost": sum(cost for _, cost in results.values()) / len(results)}
 
     def score(self, figures: Mapping[str, float]) -> float:
         return figures["val_cost"]
 
-    def _judged(self, images: Tensor, gain: Tensor) -> tuple[float, float]:
+    def _judged(self, taken: Tensor, gain: Tensor) -> tuple[float, float]:
         """Share of the wrong decisions, and their mean cost."""
-        wrong = (self.network(images).damaged > 0) != (gain > 0)
+        wrong = (self.network.judge(taken).damaged > 0) != (gain > 0)
         return wrong.float().mean().item(), (wrong * gain.abs().clamp(max=_MOST)).mean().item()
 
     @torch.no_grad()
+    def _held_out_examples(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Statistics and benefits of the held-out images, clean, weakly damaged and damaged."""
+        if self.held_out is None:
+            return {}
+        hr, clean = self.held_out
+        devices = [hr.device] if hr.device.type == "cuda" else []
+        examples = {"clean": (statistics(clean * 255)[:, None], clean.new_full((len(clean),), -_MOST))}
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(0)
+            for name, damage in zip(("weak", "damaged"), self._damages, strict=True):
+                levels = (damage(hr) * 255).round()
+                examples[name] = (statistics(levels)[:, None], benefit(levels, clean * 255))
+        return examples
+
+    @torch.no_grad()
+    def _examples(self, count: int) -> tuple[Tensor, ...]:
+        """Statistics ``(count, crops, COUNT)`` of images in three ways, and their targets."""
+        levels, targets = self._drawn(count)
+        half = self._side // 2
+        quarters = [levels[..., y : y + half, x : x + half] for y in (0, half) for x in (0, half)]
+        side = int(torch.randint(SMALLEST, self._side, ()))
+        top, left = torch.randint(self._side - side + 1, (2,)).tolist()
+        crop = levels[..., top : top + side, left : left + side]
+        in_quarters = torch.stack([statistics(quarter) for quarter in quarters], 1)
+        return statistics(levels)[:, None], in_quarters, statistics(crop)[:, None], targets
+
     def _drawn(self, count: int) -> tuple[Tensor, Tensor]:
-        """Images ``(count, 3, h, w)``, uint8, and what there is to say of them, ``(count, 5)``; NaN: not known."""
+        """Images ``(count, 3, h, w)`` of 8-bit levels, and what there is to say of them, ``(count, 5)``.
+
+        NaN stands for what is not known.
+        """
         hr, clean = self.batches.pool.draw(count, self.batches.patch)
         order = torch.randperm(count, device=hr.device)  # a pool gives one of its sources after the other
         hr, clean = hr[order], clean[order]
@@ -159,11 +192,16 @@ class AssessorTask(Task):
                 lr, record = damage.recorded(part)
                 images.append(lr)
                 known.append(torch.stack([_compressed(record), _noise(record)], 1))
-        levels = (torch.cat(images) * 255).round()
-        gain = benefit(levels, clean * 255)
+        grey = torch.rand(count, 1, 1, 1, device=hr.device) < self.config.grey_share
+        levels, clean = (torch.where(grey, _greyed(x), x).round() for x in (torch.cat(images) * 255, clean * 255))
+        gain = benefit(levels, clean)
         gain[:untouched] = -_MOST  # the line must be clear of what is clean
-        factors = sharpness(levels, clean * 255)[0].clamp(-1.2, 1.2)
-        return levels.to(torch.uint8), torch.cat([gain[:, None], torch.cat(known), factors], 1)
+        factors = sharpness(levels, clean)[0].clamp(-1.2, 1.2)
+        return levels, torch.cat([gain[:, None], torch.cat(known), factors], 1)
+
+
+def _greyed(levels: Tensor) -> Tensor:
+    return luma_chroma(levels)[:, :1].expand_as(levels)
 
 
 def _compressed(record: Record) -> Tensor:

@@ -7,11 +7,10 @@ crops upscaled with both, is summed up in a few numbers that compare the two ver
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-_LUMA = ((0.299, 0.587, 0.114), (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))
-_BINOMIAL = (0.25, 0.5, 0.25)
+from srspace.models.statistics import luma_chroma, smoothed
+
 _FITTED = (0.0027, -0.0113, 0.0337, -0.0003, -0.0060, 0.0121, -0.0016, -0.0079, -0.0018, 0.0214, -0.0008, 0.0227)
 
 
@@ -47,14 +46,14 @@ def sharpness(lr: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
         ``(B, 2)``, the factors of the fine and of the coarser band (-1: the band is gone, 0: it is as it should be,
         1: it is doubled), and the rest of the difference, ``(B, h, w)``.
     """
-    difference, clean = _ycc(lr - clean)[:, 0], _ycc(clean)[:, 0]
-    soft = _smoothed(clean)
-    bands = torch.stack([clean - soft, soft - _smoothed(soft)], -1).flatten(1, 2)
+    difference, clean = luma_chroma(lr - clean)[:, :1], luma_chroma(clean)[:, :1]
+    soft = smoothed(clean)
+    bands = torch.stack([clean - soft, soft - smoothed(soft)], -1).flatten(1, 3)
     # A little of the unit matrix keeps factors near 0 where an image has no details.
     gram = bands.mT @ bands + 0.05 * bands.shape[1] * torch.eye(2, device=lr.device)
     factors = torch.linalg.solve(gram, bands.mT @ difference.flatten(1)[..., None])
     rest = difference - (bands @ factors)[..., 0].view_as(difference)
-    return factors[..., 0], rest
+    return factors[..., 0], rest[:, 0]
 
 
 def measures(lr: Tensor, clean: Tensor) -> Tensor:
@@ -66,26 +65,15 @@ def measures(lr: Tensor, clean: Tensor) -> Tensor:
     """
     factors, rest = sharpness(lr, clean)
     fine, coarse = factors.unbind(1)
-    grey = _ycc(clean)[:, 0]
-    low = _smoothed(_smoothed(rest))
-    noise, detail = _log_rms(rest), _log_rms(grey - _smoothed(grey))
-    smooth, rough, chroma = _log_rms(low), _log_rms(rest - low), _log_rms(_ycc(lr - clean)[:, 1:])
+    grey = luma_chroma(clean)[:, :1]
+    low = smoothed(smoothed(rest[:, None]))[:, 0]
+    noise, detail = _log_rms(rest), _log_rms(grey - smoothed(grey))
+    smooth, rough, chroma = _log_rms(low), _log_rms(rest - low), _log_rms(luma_chroma(lr - clean)[:, 1:])
     columns = [
         torch.ones_like(fine), fine, fine.abs(), coarse, coarse.abs(), noise, noise * detail, detail, noise**2,
         smooth, chroma, rough - smooth,
     ]  # fmt: skip
     return torch.stack(columns, 1)
-
-
-def _ycc(images: Tensor) -> Tensor:
-    return torch.einsum("oc,bchw->bohw", images.new_tensor(_LUMA), images)
-
-
-def _smoothed(images: Tensor) -> Tensor:
-    """``(B, h, w)`` by a binomial filter of 3x3."""
-    kernel = images.new_tensor(_BINOMIAL)
-    padded = F.pad(images[:, None], (1, 1, 1, 1), "replicate")
-    return F.conv2d(F.conv2d(padded, kernel.view(1, 1, 3, 1)), kernel.view(1, 1, 1, 3))[:, 0]
 
 
 def _log_rms(values: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ KINDS = {
             "srspace.training.assessor:AssessorTask",
             AssessorTaskConfig,
             AssessorConfig,
-            ("filters", "channels"),
+            ("width",),
         ),
     )
 }

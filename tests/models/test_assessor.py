@@ -5,12 +5,13 @@ import torch
 
 from srspace.config import AssessorConfig
 from srspace.models import Assessor
+from srspace.models.statistics import COUNT
 
 
 @pytest.fixture
 def network() -> Assessor:
     torch.manual_seed(0)
-    return Assessor(AssessorConfig(filters=4, channels=6)).eval().requires_grad_(False)
+    return Assessor(AssessorConfig(width=6)).eval().requires_grad_(False)
 
 
 def test_each_crop_is_a_picture_of_its_own_unless_told_otherwise(network: Assessor):
@@ -22,13 +23,17 @@ def test_each_crop_is_a_picture_of_its_own_unless_told_otherwise(network: Assess
         assert torch.allclose(found, torch.cat([first, second]), atol=1e-5)
 
 
-def test_what_a_picture_shows_does_not_matter_as_far_as_it_is_flat(network: Assessor):
-    crops = torch.rand(2, 3, 32, 32) * 20
-    for found, brighter in zip(network(crops), network(crops + 200), strict=True):
-        assert torch.allclose(found, brighter, atol=1e-3)
+def test_the_usual_values_of_statistics_are_taken_from_examples(network: Assessor):
+    examples = torch.randn(50, COUNT) * 3 + 7
+    network.normalize(examples)
+    usual = (examples - network.centre) / network.spread
+    assert usual.mean(0).abs().max() < 1e-4 and (usual.std(0) - 1).abs().max() < 1e-2
+    far = network.judge(examples[:4, None] + 1e6)
+    for found, farther in zip(far, network.judge(examples[:4, None] + 1e7), strict=True):
+        assert torch.equal(found, farther), "one strange statistic must not decide alone"
 
 
-def test_places_without_a_weight_have_no_say_and_a_picture_that_tells_nothing_gets_the_constant_opinion(
+def test_crops_without_a_weight_have_no_say_and_a_picture_that_tells_nothing_gets_the_constant_opinion(
     network: Assessor,
 ):
     network.prior.copy_(torch.arange(5.0))
