@@ -11,7 +11,7 @@ from srspace.assessment import Choice, choose, load_assessor
 from srspace.config import SamplingConfig
 from srspace.devices import pick_device, pick_precision
 from srspace.errors import UsageError
-from srspace.families import FAMILIES, serving
+from srspace.families import FAMILIES, available, serving
 from srspace.hub import check_at_hand, weights_scale
 from srspace.images import Picture
 from srspace.modes import Mode
@@ -47,7 +47,8 @@ class AutoUpscaler:
         self._serving = {mode.name: serving(mode) for mode in self._modes}
         self.device = pick_device(device)
         self.precision = PRECISION_NAMES[pick_precision(precision, self.device)]
-        load_assessor()
+        if len(available()) > 1:
+            load_assessor()
         for weights, fusion in {pair for families in self._serving.values() for pair in families.items()}:
             check_at_hand(weights)
             if fusion is not None:

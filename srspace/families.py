@@ -32,6 +32,16 @@ REAL = Family("srflow-da-x4-real-lite", "pictures that are compressed, noisy, so
 FAMILIES = (CLEAN, REAL)
 
 
+def available() -> list[Family]:
+    """The families whose flow the catalogue has.
+
+    Raises:
+        WeightsError: the catalogue cannot be read.
+    """
+    catalog = load_catalog()
+    return [family for family in FAMILIES if family.weights in catalog]
+
+
 def serving(mode: Mode) -> dict[str, str | None]:
     """Which families a mode can be used with.
 
@@ -45,12 +55,9 @@ def serving(mode: Mode) -> dict[str, str | None]:
         NoFusionError: no family has the network that the mode needs.
         WeightsError: the catalogue cannot be read.
     """
-    catalog = load_catalog()
     found: dict[str, str | None] = {}
     missing: NoFusionError | None = None
-    for family in FAMILIES:
-        if family.weights not in catalog:
-            continue
+    for family in available():
         try:
             found[family.weights] = None if mode.network is None else find_fusion(family.weights, mode.network).name
         except NoFusionError as error:

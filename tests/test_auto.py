@@ -97,6 +97,15 @@ def test_weights_that_are_not_there_are_told_at_once(tmp_path: Path, monkeypatch
             AutoUpscaler(modes=["dial"], device="cpu").upscale(noisy(), mode="dial", sampling=SETTINGS)
 
 
+def test_with_one_family_pictures_are_not_assessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from tests.conftest import replaced_catalogue
+
+    for root in replaced_catalogue(write_catalogue(tmp_path, real=False), monkeypatch):
+        (root / "assessor" / "model.safetensors").unlink()
+        result = AutoUpscaler(modes=["rrdb"], device="cpu").upscale(noisy(), mode="rrdb")
+        assert result.weights == CLEAN.weights and result.assessment is None
+
+
 def test_several_threads_load_a_family_once(catalogue: Path, loads: list[str]):
     upscaler = AutoUpscaler(modes=["rrdb"], device="cpu")
     results: list[bytes] = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from srspace.assessment.assessment import Assessment
 from srspace.assessment.assessor import assess
+from srspace.families import available
 from srspace.images import Picture
 
 
@@ -18,12 +19,12 @@ class Choice:
         weights: the family's, as the catalogue names them.
         fusion: its network for the mode, in a mode that needs one.
         assessment: what the picture's pixels say. Its family is another one than ``weights`` where that has no
-            network for the mode.
+            network for the mode. None where the catalogue has one family only, so that there is nothing to choose.
     """
 
     weights: str
     fusion: str | None
-    assessment: Assessment
+    assessment: Assessment | None
 
 
 def choose(picture: Picture, families: Mapping[str, str | None]) -> Choice:
@@ -38,6 +39,9 @@ def choose(picture: Picture, families: Mapping[str, str | None]) -> Choice:
         WeightsError: the assessor's weights are missing or fail their checksum.
         CheckpointError: they are damaged.
     """
+    if len(available()) < 2:
+        (weights, fusion), *_ = families.items()
+        return Choice(weights, fusion, None)
     assessment = assess(picture)
     weights = assessment.family if assessment.family in families else next(iter(families))
     return Choice(weights, families[weights], assessment)

@@ -74,8 +74,8 @@ class AssessorTask(Task):
         progress: Progress | None = None,
     ) -> None:
         self._side = batches.patch // SCALE
-        if self._side < 2 * SMALLEST:
-            raise UsageError(f"a patch must be at least {2 * SCALE * SMALLEST} pixels wide, not {batches.patch}.")
+        if self._side < SMALLEST:
+            raise UsageError(f"a patch must be at least {SCALE * SMALLEST} pixels wide, not {batches.patch}.")
         self.network = network.requires_grad_(True)
         self.batches, self.config, self.held_out = batches, config, held_out
         self._progress = progress
@@ -169,9 +169,10 @@ class AssessorTask(Task):
     def _examples(self, count: int) -> tuple[Tensor, ...]:
         """Statistics ``(count, crops, COUNT)`` of images in three ways, and their targets."""
         levels, targets = self._drawn(count)
-        half = self._side // 2
-        quarters = [levels[..., y : y + half, x : x + half] for y in (0, half) for x in (0, half)]
-        side = int(torch.randint(SMALLEST, self._side, ()))
+        half = max(SMALLEST, self._side // 2)
+        starts = (0, self._side - half)
+        quarters = [levels[..., y : y + half, x : x + half] for y in starts for x in starts]
+        side = int(torch.randint(SMALLEST, max(SMALLEST + 1, self._side), ()))
         top, left = torch.randint(self._side - side + 1, (2,)).tolist()
         crop = levels[..., top : top + side, left : left + side]
         in_quarters = torch.stack([statistics(quarter) for quarter in quarters], 1)

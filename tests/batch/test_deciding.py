@@ -129,6 +129,18 @@ def test_candidates_of_the_chosen_family_are_saved_and_completed(
     assert {path.name: path.read_bytes() for path in (tmp_path / "s").iterdir()} == kept
 
 
+def test_with_one_family_nothing_is_chosen_and_nothing_told(
+    tmp_path: Path, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+):
+    from tests.conftest import replaced_catalogue
+
+    for root in replaced_catalogue(write_catalogue(tmp_path / "catalogue", real=False), monkeypatch):
+        (root / "assessor" / "model.safetensors").unlink()
+        outcomes = list(upscale_files(folder, settings))
+        assert [type(outcome) for outcome in outcomes] == [Done] * 4 + [Failed]
+        assert {(outcome.made.weights, outcome.made.assessment) for outcome in outcomes} == {(CLEAN.weights, None)}
+
+
 def test_damaged_weights_end_the_run(
     tmp_path: Path, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
 ):

@@ -18,18 +18,18 @@ from srspace.training.settings import AssessorTaskConfig
 from tests.training.conftest import EXACT
 
 CONFIG = AssessorTaskConfig(examples=12, clean_share=0.25, weak_share=0.25)
-SETTINGS = TrainConfig(iterations=2, batch_size=4, patch=192, warmup=1, log_every=1, validate_every=2, save_every=2)
+SETTINGS = TrainConfig(iterations=2, batch_size=4, patch=128, warmup=1, log_every=1, validate_every=2, save_every=2)
 
 
 @pytest.fixture(scope="module")
 def tiles() -> torch.Tensor:
-    return render_tiles(4, 224)
+    return render_tiles(4, 160)
 
 
-def task(tiles: torch.Tensor, config: AssessorTaskConfig = CONFIG, patch: int = 192) -> AssessorTask:
+def task(tiles: torch.Tensor, config: AssessorTaskConfig = CONFIG, patch: int = 128) -> AssessorTask:
     torch.manual_seed(0)
     pool = PatchPool.of(tiles, 4)
-    held_out = tiles[:, :, :192, :192].float() / 255, PatchPool.of(tiles[:, :, :192, :192].contiguous(), 4).lr / 255
+    held_out = tiles[:, :, :128, :128].float() / 255, PatchPool.of(tiles[:, :, :128, :128].contiguous(), 4).lr / 255
     return AssessorTask(
         Assessor(AssessorConfig(width=4)), Batches(MixedPool.of(pool), 4, patch), config,
         held_out=held_out,
@@ -103,8 +103,8 @@ def test_it_is_trained_and_validated(tiles: torch.Tensor, tmp_path: Path):
 
 
 def test_patches_must_hold_the_smallest_crop(tiles: torch.Tensor):
-    with pytest.raises(UsageError, match="at least 192"):
-        task(tiles, patch=128)
+    with pytest.raises(UsageError, match="at least 96"):
+        task(tiles, patch=64)
     with pytest.raises(UsageError, match="shares"):
         AssessorTaskConfig(clean_share=0.7, weak_share=0.7)
     with pytest.raises(UsageError, match="grey"):

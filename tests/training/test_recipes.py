@@ -39,7 +39,7 @@ def small(recipe: Recipe, weights: Path) -> dict[str, object]:
         values |= {"weights": [str(weights / "flow")], "patches": 1, "refresh": 1}
         values |= {"start": str(weights / recipe.options["kind"])}
     elif recipe.kind == "assessor":
-        values |= {"tile": 176, "patch": 96, "patches": 4, "refresh": 1}
+        values |= {"tile": 176, "patch": 96, "examples": 4}
     else:
         values |= {"start": str(weights / "flow")}
     return values
