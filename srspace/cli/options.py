@@ -74,7 +74,7 @@ Weights = Annotated[
 AutoWeights = Annotated[
     str,
     option(
-        "--weights", "-w", panel=ADVANCED, metavar="NAME",
+        "--weights", "-w", panel=ADVANCED, metavar="NAME", autocompletion=completion.chosen_weights,
         help="Weights: auto (those that suit each picture), catalogue name, folder or hf://owner/repo[@revision].",
     ),
 ]  # fmt: skip
