@@ -36,6 +36,9 @@ WEAK = DegradeConfig(
 _AT_A_TIME = 32
 _MOST = 0.05  # a benefit above it counts no more
 _LEAST = 0.003  # weight of an image that both families serve alike
+_MARGIN = 0.01  # the family for damaged pictures must be as much better: the other one never spoils a clean picture
+_CLEAN_WEIGHT = 3.0  # of a mistake about a clean image, beside one as costly about another
+_TINIEST = 8
 _CODECS = {"jpeg": 88, "second_jpeg": 88, "webp": 85, "jpeg_between": 70}
 _OTHER_NOISE = ("camera", "old_photo", "palette", "halftone")
 
@@ -43,12 +46,12 @@ _OTHER_NOISE = ("camera", "old_photo", "palette", "halftone")
 class AssessorTask(Task):
     """What was done to an LR image, by examples of damage, weak damage and none.
 
-    The line between the families is where :func:`~srspace.training.benefit.benefit` is 0. An image counts as much as a
-    mistake about it costs. All images are made, and their statistics taken, before training starts: that takes
+    The line between the families is where :func:`~srspace.training.benefit.benefit` is 0.01. An image counts as much as
+    a mistake about it costs. All images are made, and their statistics taken, before training starts: that takes
     minutes, and the network then learns in seconds.
 
     Each image is learned from in three ways, in turn: whole, as four quarters that are assessed as one picture, and
-    by a crop of any size.
+    by a crop of any size, mirrored if it is tiny, as tiny pictures are.
 
     Args:
         network: the network, on its device.
@@ -130,6 +133,7 @@ class AssessorTask(Task):
         gain, compressed, noise, fine, coarse = targets.unbind(1)
         found = self.network.judge(taken)
         cost = gain.abs().clamp(max=_MOST) + _LEAST
+        cost = torch.where(gain == -_MOST, _CLEAN_WEIGHT * cost, cost)
         decision = (cost * _cross_entropy(found.damaged, (gain > 0).float())).mean()
         codecs = _known(compressed, lambda x: _cross_entropy(found.compressed, x))
         strength = _known(noise, lambda x: F.smooth_l1_loss(found.noise, x, reduction="none"))
@@ -162,7 +166,7 @@ class AssessorTask(Task):
             torch.manual_seed(0)
             for name, damage in zip(("weak", "damaged"), self._damages, strict=True):
                 levels = (damage(hr) * 255).round()
-                examples[name] = (statistics(levels)[:, None], benefit(levels, clean * 255))
+                examples[name] = (statistics(levels)[:, None], benefit(levels, clean * 255) - _MARGIN)
         return examples
 
     @torch.no_grad()
@@ -172,11 +176,11 @@ class AssessorTask(Task):
         half = max(SMALLEST, self._side // 2)
         starts = (0, self._side - half)
         quarters = [levels[..., y : y + half, x : x + half] for y in starts for x in starts]
-        side = int(torch.randint(SMALLEST, max(SMALLEST + 1, self._side), ()))
+        side = int(torch.randint(_TINIEST, self._side, ()))
         top, left = torch.randint(self._side - side + 1, (2,)).tolist()
         crop = levels[..., top : top + side, left : left + side]
         in_quarters = torch.stack([statistics(quarter) for quarter in quarters], 1)
-        return statistics(levels)[:, None], in_quarters, statistics(crop)[:, None], targets
+        return statistics(levels)[:, None], in_quarters, statistics(_mirrored(crop))[:, None], targets
 
     def _drawn(self, count: int) -> tuple[Tensor, Tensor]:
         """Images ``(count, 3, h, w)`` of 8-bit levels, and what there is to say of them, ``(count, 5)``.
@@ -195,7 +199,7 @@ class AssessorTask(Task):
                 known.append(torch.stack([_compressed(record), _noise(record)], 1))
         grey = torch.rand(count, 1, 1, 1, device=hr.device) < self.config.grey_share
         levels, clean = (torch.where(grey, _greyed(x), x).round() for x in (torch.cat(images) * 255, clean * 255))
-        gain = benefit(levels, clean)
+        gain = benefit(levels, clean) - _MARGIN
         gain[:untouched] = -_MOST  # the line must be clear of what is clean
         factors = sharpness(levels, clean)[0].clamp(-1.2, 1.2)
         return levels, torch.cat([gain[:, None], torch.cat(known), factors], 1)
@@ -203,6 +207,14 @@ class AssessorTask(Task):
 
 def _greyed(levels: Tensor) -> Tensor:
     return luma_chroma(levels)[:, :1].expand_as(levels)
+
+
+def _mirrored(levels: Tensor) -> Tensor:
+    """A square that is too small for statistics, continued by its mirror images, as :mod:`srspace.assessment` does."""
+    side = levels.shape[-1]
+    steps = torch.arange(max(side, SMALLEST), device=levels.device) % (2 * side)
+    index = torch.minimum(steps, 2 * side - 1 - steps)
+    return levels[..., index[:, None], index]
 
 
 def _compressed(record: Record) -> Tensor:

@@ -3,16 +3,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from srspace.assessment.crops import crops_of
 from srspace.config import AssessorConfig, TrainConfig
 from srspace.data.pools import Batches, MixedPool, PatchPool
 from srspace.data.render import render_tiles
 from srspace.errors import UsageError
+from srspace.images import Picture
 from srspace.models import Assessor
 from srspace.models.statistics import COUNT
-from srspace.training.assessor import AssessorTask
+from srspace.training.assessor import AssessorTask, _mirrored
 from srspace.training.loop import Loop
 from srspace.training.settings import AssessorTaskConfig
 from tests.training.conftest import EXACT
@@ -92,6 +95,25 @@ def test_a_wrong_decision_costs_what_it_costs(tiles: torch.Tensor):
     assert made._judged(taken, gain) == (0.5, pytest.approx(0.01))
     made.network.prior.data[0] = -5.0
     assert made._judged(taken, gain) == (0.5, pytest.approx(0.015))
+
+
+def test_mistakes_about_clean_images_count_twice(tiles: torch.Tensor):
+    made = task(tiles)
+    taken = torch.zeros(2, 1, COUNT)
+    for parameter in made.network.parameters():
+        parameter.data.zero_()
+    made.network.prior.data[0] = 3.0
+    both = torch.tensor([[-0.05, 0, 0, 0, 0], [0.05, 0, 0, 0, 0]])
+    alike = torch.tensor([[-0.0499, 0, 0, 0, 0], [0.05, 0, 0, 0, 0]])
+    assert made.loss(taken, both) > made.loss(taken, alike) * 1.2
+
+
+@pytest.mark.parametrize("side", [8, 9, 23, 24, 30])
+def test_tiny_crops_are_mirrored_as_tiny_pictures_are(side: int):
+    rgb = np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.float32)
+    (seen,) = crops_of(Picture(rgb / 255))
+    levels = torch.from_numpy(rgb).permute(2, 0, 1)[None]
+    assert torch.equal(_mirrored(levels)[0].permute(1, 2, 0), torch.from_numpy(seen))
 
 
 def test_it_is_trained_and_validated(tiles: torch.Tensor, tmp_path: Path):
