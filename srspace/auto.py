@@ -11,10 +11,10 @@ from srspace.assessment import Choice, choose, load_assessor
 from srspace.config import SamplingConfig
 from srspace.devices import pick_device, pick_precision
 from srspace.errors import UsageError
-from srspace.families import FAMILIES, available, serving
-from srspace.hub import check_at_hand, weights_scale
+from srspace.families import CLEAN, FAMILIES, available, serving
+from srspace.hub import check_at_hand, usual_mode, weights_scale
 from srspace.images import Picture
-from srspace.modes import Mode
+from srspace.modes import Mode, usual
 from srspace.upscaler import PRECISION_NAMES, Upscaler, UpscaleResult
 
 
@@ -29,7 +29,7 @@ class AutoUpscaler:
     ('srflow-da-x4-real-lite', ('8x8 blocks of JPEG compression',))
 
     Args:
-        modes: modes that will be used.
+        modes: modes that will be used (None: what :func:`srspace.hub.usual_mode` gives for the clean family).
         device: see :func:`srspace.devices.pick_device`.
         precision: see :func:`srspace.devices.pick_precision`.
 
@@ -41,9 +41,9 @@ class AutoUpscaler:
     """
 
     def __init__(
-        self, *, modes: Iterable[str | Mode] = (modes.DEFAULT,), device: str = "auto", precision: str = "auto"
+        self, *, modes: Iterable[str | Mode] | None = None, device: str = "auto", precision: str = "auto"
     ) -> None:
-        self._modes = [_find(mode) for mode in modes]
+        self._modes = [usual_mode(CLEAN.weights)] if modes is None else [_find(mode) for mode in modes]
         self._serving = {mode.name: serving(mode) for mode in self._modes}
         self.device = pick_device(device)
         self.precision = PRECISION_NAMES[pick_precision(precision, self.device)]
@@ -71,14 +71,14 @@ class AutoUpscaler:
         mode.settings(parameters)
         self._families(mode)
 
-    def choose(self, picture: Picture, *, mode: str | Mode = modes.DEFAULT) -> Choice:
+    def choose(self, picture: Picture, *, mode: str | Mode | None = None) -> Choice:
         """The weights that suit a picture, of those that can serve a mode; this takes a fraction of a second.
 
         Raises:
             UsageError: the mode is unknown, or was not named when this was made.
             WeightsError: the assessor's weights are missing or damaged.
         """
-        return choose(picture, self._families(_find(mode)))
+        return choose(picture, self._families(self._mode(mode)))
 
     def family(self, weights: str) -> Upscaler:
         """The upscaler of a family, loaded at the first call.
@@ -99,8 +99,9 @@ class AutoUpscaler:
         self,
         picture: Picture,
         *,
-        mode: str | Mode = modes.DEFAULT,
+        mode: str | Mode | None = None,
         sampling: SamplingConfig | None = None,
+        consistency: bool | None = None,
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Picture], None] | None = None,
         **parameters: float,
@@ -113,11 +114,16 @@ class AutoUpscaler:
             CheckpointError: weights are damaged or of the wrong kind.
             ResourceError: the memory, or the limit on it, is too small.
         """
+        mode = self._mode(mode)
         choice = self.choose(picture, mode=mode)
         result = self.family(choice.weights).upscale(
-            picture, mode=mode, sampling=sampling, progress=progress, on_candidate=on_candidate, **parameters
-        )
+            picture, mode=mode, sampling=sampling, consistency=consistency, progress=progress,
+            on_candidate=on_candidate, **parameters,
+        )  # fmt: skip
         return replace(result, weights=choice.weights, assessment=choice.assessment)
+
+    def _mode(self, named: str | Mode | None) -> Mode:
+        return usual([mode.network for mode in self._modes if mode.network]) if named is None else _find(named)
 
     def _families(self, mode: Mode) -> dict[str, str | None]:
         if mode.name not in self._serving:

@@ -140,6 +140,8 @@ class DialConfig(_Config):
         channels: width of the residual blocks.
         blocks: number of residual blocks.
         embedding: width of the layer that turns the balance into the blocks' modulation.
+        consistent_below: results of a lower balance are made to agree with the input where the user does not say
+            (see :mod:`srspace.collapse.consistency`): as far as this was measured to help. 0: none are.
     """
 
     scale: int = 4
@@ -147,10 +149,13 @@ class DialConfig(_Config):
     channels: int = 128
     blocks: int = 12
     embedding: int = 64
+    consistent_below: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.scale, self.features, self.channels, self.blocks, self.embedding) < 1:
             raise ValueError("scale, features, channels, blocks and embedding must be positive")
+        if not 0 <= self.consistent_below <= 1:
+            raise ValueError("consistent_below must lie between 0 and 1")
 
 
 @dataclass(frozen=True)

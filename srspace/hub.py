@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from srspace import modes
 from srspace.config import AUTO_WEIGHTS
 from srspace.errors import NoFlowError, NoFusionError, UsageError, WeightsError
+from srspace.modes import Mode
 from srspace.suggestions import did_you_mean
 
 FILES = ("config.json", "model.safetensors")
@@ -147,6 +149,19 @@ def base_flow(fusion: str) -> str:
     if entry is None or entry.base is None:
         raise NoFlowError(fusion)
     return entry.base
+
+
+def usual_mode(flow: str, fusion: str | None = None) -> Mode:
+    """The mode used where the user names none.
+
+    Args:
+        flow: the flow's weights.
+        fusion: the fusion weights that the user named, or None. They are for the default mode.
+    """
+    if fusion is not None:
+        return modes.find(modes.DEFAULT)
+    name = _catalog_name(flow)
+    return modes.usual({entry.mode for entry in load_catalog().values() if entry.base == name and entry.mode})
 
 
 def weights_scale(spec: str) -> int:

@@ -8,7 +8,7 @@ listing modes loads no torch. A package of your own adds a mode in one file: des
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -178,6 +178,14 @@ class Mode:
 
 _BUILT_IN = (
     Mode(
+        "dial",
+        "a network with a dial merges the candidates: any balance of fidelity and natural looks",
+        "srspace.collapse.dial:make",
+        samples=1,
+        network="dial",
+        parameters=(Parameter("balance", 0.8, 0.0, 1.0, "0: highest fidelity, 1: most natural looks."),),
+    ),
+    Mode(
         "mean",
         "average of the candidates: fidelity, for text, digits and measurement",
         "srspace.collapse.mean:make",
@@ -203,14 +211,6 @@ _BUILT_IN = (
         stacked=True,
     ),
     Mode(
-        "dial",
-        "a network with a dial merges the candidates: any balance of fidelity and natural looks",
-        "srspace.collapse.dial:make",
-        samples=2,
-        network="dial",
-        parameters=(Parameter("balance", 0.8, 0.0, 1.0, "0: highest fidelity, 1: most natural looks."),),
-    ),
-    Mode(
         "sample",
         "one candidate, sharp and with random artifacts: looking at the SR space itself",
         "srspace.collapse.mean:make",
@@ -227,8 +227,10 @@ _BUILT_IN = (
 )
 MODES = tuple(mode.name for mode in _BUILT_IN)
 """Names of the built-in modes."""
-DEFAULT = "mean"
-"""The mode used where the user names none."""
+DEFAULT = "dial"
+"""The mode used where the user names none and the weights have a network for it."""
+PLAIN = "mean"
+"""A mode that needs no network: used where the user names none and the weights have none for the default one."""
 TABLE_1 = "bicubic,rrdb,sample@0.1,sample@0.5,sample@0.9,mean:5,mean:25,median:5,median:25,fusion-l1:10,fusion-lpips:10"
 """The rows of the paper's Table 1, in the words of a benchmark: modes with ``:N`` candidates at ``@TAU``."""
 
@@ -258,6 +260,16 @@ def find(mode: str | Mode) -> Mode:
     if mode not in known:
         raise UsageError(f"the mode must be one of {', '.join(known)}, not {mode!r}{did_you_mean(mode, known)}.")
     return known[mode]
+
+
+def usual(networks: Container[str]) -> Mode:
+    """The mode used where the user names none.
+
+    Args:
+        networks: the kinds of fusion networks at hand (see :attr:`Mode.network`).
+    """
+    default = find(DEFAULT)
+    return default if default.network in networks else find(PLAIN)
 
 
 @cache

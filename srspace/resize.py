@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -61,6 +62,60 @@ def imresize(
     if isinstance(image, Tensor):
         return array
     return np.ascontiguousarray((array if image.ndim == 2 else array.movedim(0, 2)).numpy())
+
+
+def reduced(image: Tensor, scale: int) -> Tensor:
+    """:func:`imresize` by ``1 / scale`` as strided convolutions: the same but for rounding, and fast on large images.
+
+    Args:
+        image: ``(C, scale * h, scale * w)`` floating point.
+        scale: an even number.
+
+    Returns:
+        ``(C, h, w)``.
+    """
+    kernel = _phases(scale)[0].to(image)
+    margin = (kernel.numel() - scale) // 2
+    for axis in (1, 2):
+        grown = _mirrored(image, axis, margin)
+        image = F.conv2d(grown[:, None], _along(kernel, axis), stride=_along_axis(scale, axis))[:, 0]
+    return image
+
+
+def enlarged(image: Tensor, scale: int) -> Tensor:
+    """:func:`imresize` by ``scale``, likewise: ``(C, h, w)`` to ``(C, scale * h, scale * w)``."""
+    kernels = _phases(scale)[1].to(image)
+    for axis in (1, 2):
+        grown = _mirrored(image, axis, kernels.shape[1] // 2)
+        phases = F.conv2d(grown[:, None], torch.cat([_along(kernel, axis) for kernel in kernels]))
+        image = phases.transpose(1, 2).flatten(1, 2) if axis == 1 else phases.movedim(1, 3).flatten(2, 3)
+    return image
+
+
+@lru_cache(maxsize=8)
+def _phases(scale: int) -> tuple[Tensor, Tensor]:
+    """The kernel of a reduction, and those of an enlargement, one for each place in an input pixel."""
+    middle = 8
+    one, many = 2 * middle, 2 * middle * scale
+    shrinking = imresize(torch.eye(many, dtype=torch.float64)[None], size=(one, many))
+    growing = imresize(torch.eye(one, dtype=torch.float64)[None], size=(many, one))
+    reach = 3 * scale // 2
+    kernel = shrinking[0, middle, middle * scale - reach : (middle + 1) * scale + reach]
+    return kernel, growing[0, middle * scale : (middle + 1) * scale, middle - 2 : middle + 3]
+
+
+def _along(kernel: Tensor, axis: int) -> Tensor:
+    return kernel.view(1, 1, -1, 1) if axis == 1 else kernel.view(1, 1, 1, -1)
+
+
+def _along_axis(stride: int, axis: int) -> tuple[int, int]:
+    return (stride, 1) if axis == 1 else (1, stride)
+
+
+def _mirrored(image: Tensor, axis: int, margin: int) -> Tensor:
+    length = image.shape[axis]
+    places = torch.arange(-margin, length + margin, device=image.device) % (2 * length)
+    return image.index_select(axis, torch.minimum(places, 2 * length - 1 - places))
 
 
 def _resize_axis(image: Tensor, axis: int, length: int, scale: float, antialias: bool) -> Tensor:

@@ -14,13 +14,14 @@ from srspace import modes
 from srspace.assessment import Assessment
 from srspace.checkpoints import load_flow, load_fusion
 from srspace.collapse import Spool
+from srspace.collapse.consistency import agreement, consistent
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
 from srspace.devices import pick_device, pick_precision
 from srspace.errors import WeightsError
-from srspace.hub import choose_fusion, resolve_weights
+from srspace.hub import choose_fusion, resolve_weights, usual_mode
 from srspace.images import Picture, fill_transparent
 from srspace.models import DialFusion, Fusion, PreparedSRFlow, SRFlow, prepared
-from srspace.modes import Mode
+from srspace.modes import Mode, usual
 from srspace.resize import imresize
 from srspace.sampling import Redraw, Sampler
 
@@ -41,6 +42,8 @@ class UpscaleResult:
         redraws: candidates that were replaced because the flow's inverse had exploded.
         seconds: wall-clock time.
         parameters: the mode's parameters, by name.
+        consistency: whether it was made to agree with the input (see :mod:`srspace.collapse.consistency`).
+        lr_psnr: how well it agrees, in dB (see :func:`srspace.collapse.consistency.agreement`).
         weights: the family of weights that was chosen for the picture; None where weights were named.
         assessment: why they were chosen; likewise.
     """
@@ -52,6 +55,8 @@ class UpscaleResult:
     redraws: tuple[Redraw, ...]
     seconds: float
     parameters: Mapping[str, float] = field(default_factory=dict)
+    consistency: bool = False
+    lr_psnr: float | None = None
     weights: str | None = None
     assessment: Assessment | None = None
 
@@ -87,7 +92,7 @@ class Upscaler:
         cls,
         weights: str = DEFAULT_WEIGHTS,
         *,
-        modes: Iterable[str | Mode] = (modes.DEFAULT,),
+        modes: Iterable[str | Mode] | None = None,
         fusion: str | None = None,
         device: str = "auto",
         precision: str = "auto",
@@ -96,7 +101,8 @@ class Upscaler:
 
         Args:
             weights: the flow's weights.
-            modes: modes that will be used; the fusion networks that they need are loaded along.
+            modes: modes that will be used; the fusion networks that they need are loaded along (None: what
+                :func:`srspace.hub.usual_mode` gives for the weights).
             fusion: fusion network for those modes, named like ``weights`` (None: the catalogue's for ``weights``).
             device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
             precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
@@ -106,7 +112,8 @@ class Upscaler:
             WeightsError: weights are missing, cannot be fetched or fail their checksum.
             CheckpointError: weights are damaged or of the wrong kind.
         """
-        kinds = dict.fromkeys(_find(mode).network for mode in modes)
+        wanted = [usual_mode(weights, fusion)] if modes is None else [_find(mode) for mode in modes]
+        kinds = dict.fromkeys(mode.network for mode in wanted)
         pick_precision(precision, pick_device(device))
         model = load_flow(resolve_weights(weights))
         chosen = {kind: choose_fusion(weights, kind, fusion) for kind in kinds if kind is not None}
@@ -131,8 +138,9 @@ class Upscaler:
         self,
         picture: Picture,
         *,
-        mode: str | Mode = modes.DEFAULT,
+        mode: str | Mode | None = None,
         sampling: SamplingConfig | None = None,
+        consistency: bool | None = None,
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Picture], None] | None = None,
         **parameters: float,
@@ -141,8 +149,12 @@ class Upscaler:
 
         Args:
             picture: the input.
-            mode: a mode, or the name of one of :func:`srspace.modes.every`.
+            mode: a mode, or the name of one of :func:`srspace.modes.every` (None: what :func:`srspace.modes.usual`
+                gives for the networks that were loaded).
             sampling: how candidates are drawn.
+            consistency: make the result agree with the input: its bicubic reduction is then the input. That suits
+                input that came about so, and nothing else (None: as far as it was measured to help with the mode's
+                network).
             progress: called with the share done.
             on_candidate: called with every candidate's index and picture, in order, once all are final. Candidates
                 are then gathered as whole pictures, in memory or in a temporary file; otherwise they never leave the
@@ -155,7 +167,7 @@ class Upscaler:
             ResourceError: the memory, or the limit on it, is too small.
         """
         start = time.perf_counter()
-        mode = _find(mode)
+        mode = self._mode(mode)
         sampling = _resolved(mode, sampling)
         alpha = picture.alpha
         rgb = picture.rgb if alpha is None else fill_transparent(picture.rgb, alpha)
@@ -166,20 +178,22 @@ class Upscaler:
             return _picture(image, sr_alpha, picture)
 
         image, redraws = self.collapse(
-            lr, mode=mode, sampling=sampling, progress=progress,
+            lr, mode=mode, sampling=sampling, consistency=consistency, progress=progress,
             on_candidate=None if on_candidate is None else lambda i, x: on_candidate(i, finished(x)), **parameters,
         )  # fmt: skip
         return UpscaleResult(
             picture=finished(image), mode=mode.name, samples=mode.count(sampling.samples), sampling=sampling,
             redraws=redraws, seconds=time.perf_counter() - start, parameters=mode.settings(parameters),
+            consistency=self._consistent(mode, consistency, parameters), lr_psnr=agreement(image, lr, self.device),
         )  # fmt: skip
 
     def collapse(
         self,
         lr: Tensor,
         *,
-        mode: str | Mode = modes.DEFAULT,
+        mode: str | Mode | None = None,
         sampling: SamplingConfig | None = None,
+        consistency: bool | None = None,
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Tensor], None] | None = None,
         **parameters: float,
@@ -190,6 +204,7 @@ class Upscaler:
             lr: ``(3, h, w)`` float32 in [0, 1].
             mode: as of :meth:`upscale`.
             sampling: as of :meth:`upscale`.
+            consistency: as of :meth:`upscale`.
             progress: as of :meth:`upscale`.
             on_candidate: as of :meth:`upscale`; called with every candidate's index and image ``(3, H, W)``.
             **parameters: as of :meth:`upscale`.
@@ -202,11 +217,13 @@ class Upscaler:
             WeightsError: the mode needs a fusion network that was not loaded.
             ResourceError: the memory, or the limit on it, is too small.
         """
-        mode = _find(mode)
+        mode = self._mode(mode)
         sampling = _resolved(mode, sampling)
         count = mode.count(sampling.samples)
         self._check(mode, count, parameters)
         maker = mode.sink(count, self._network(mode), **parameters)
+        if self._consistent(mode, consistency, parameters):
+            maker = consistent(maker)
         sampler = Sampler(self.prepared, lr, sampling, progress=progress)
         if on_candidate is None:
             return sampler.collapse(maker), tuple(sampler.redraws)
@@ -218,6 +235,9 @@ class Upscaler:
                 on_candidate(index, candidate)
         return image, tuple(sampler.redraws)
 
+    def _mode(self, named: str | Mode | None) -> Mode:
+        return usual(self.fusion) if named is None else _find(named)
+
     def _check(self, mode: Mode, count: int, parameters: Mapping[str, float]) -> None:
         mode.settings(parameters)
         if mode.network is None:
@@ -225,6 +245,13 @@ class Upscaler:
         if mode.network not in self.fusion:
             raise WeightsError(f"no fusion network for the mode {mode.name} was loaded with these weights.")
         self.fusion[mode.network].check(count)
+
+    def _consistent(self, mode: Mode, wanted: bool | None, parameters: Mapping[str, float]) -> bool:
+        if wanted is not None:
+            return wanted
+        network = self._network(mode)
+        balance = mode.settings(parameters).get("balance")
+        return isinstance(network, DialFusion) and balance is not None and balance < network.config.consistent_below
 
     def _network(self, mode: Mode) -> Fusion | DialFusion | None:
         return None if mode.network is None else self.fusion[mode.network]

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import srspace
+from srspace.resize import enlarged, imresize, reduced
 
 
 def test_equals_matlab_away_from_the_border(shared: Path):
@@ -44,3 +45,13 @@ def test_bad_arguments():
     ):
         with pytest.raises(ValueError):
             call()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 7), (9, 16)])
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_whole_factors_by_convolution_are_the_same(size: tuple[int, int], scale: int):
+    torch.manual_seed(0)
+    large = torch.rand(3, size[0] * scale, size[1] * scale, dtype=torch.float64)
+    small = torch.rand(3, *size, dtype=torch.float64)
+    assert torch.allclose(reduced(large, scale), imresize(large, 1 / scale), atol=1e-12)
+    assert torch.allclose(enlarged(small, scale), imresize(small, scale), atol=1e-12)

@@ -14,6 +14,7 @@ from srspace import modes
 from srspace.collapse import spool
 from srspace.config import DialConfig, FusionConfig, SamplingConfig
 from srspace.errors import DeviceMemoryError, MemoryLimitError, StackSizeError, UsageError, WeightsError
+from srspace.images import Picture
 from srspace.models import DialFusion, FusionNet, SetFusionNet, SRFlow
 from srspace.modes import Mode, Parameter, SinkMaker
 from srspace.resize import imresize
@@ -83,7 +84,8 @@ class TestWatching:
             rgb=np.repeat(LR[:1].numpy().transpose(1, 2, 0), 3, axis=2), alpha=np.ones((24, 30), np.float32), grey=True
         )
         seen: dict[int, srspace.Picture] = {}
-        result = upscaler.upscale(picture, sampling=SamplingConfig(samples=2), on_candidate=seen.__setitem__)
+        sampling = SamplingConfig(samples=2)
+        result = upscaler.upscale(picture, mode="mean", sampling=sampling, on_candidate=seen.__setitem__)
         assert list(seen) == [0, 1]
         for image in (result.picture, *seen.values()):
             assert image.grey and image.alpha.shape == (96, 120) and (image.rgb[..., 0] == image.rgb[..., 2]).all()
@@ -273,3 +275,34 @@ def test_eight_threads_get_their_own_pictures(precision: str):
     for images, image in zip(found, expected, strict=True):
         assert image.isfinite().all() and all(torch.equal(other, image) for other in images)
     assert len({image.double().sum().item() for image in expected}) == 8
+
+
+class TestConsistency:
+    """Results agree with their input where that is asked for, or where the dial's weights say that it helps."""
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_it_is_done_when_asked_for(self, upscaler: Upscaler, mode: str):
+        picture = Picture(LR.permute(1, 2, 0).numpy())
+        sampling = SamplingConfig(samples=4, tile=16)
+        without = upscaler.upscale(picture, mode=mode, sampling=sampling)
+        with_it = upscaler.upscale(picture, mode=mode, sampling=sampling, consistency=True)
+        assert (without.consistency, with_it.consistency) == (False, True)
+        assert without.lr_psnr is not None and with_it.lr_psnr is not None
+        assert with_it.lr_psnr > max(70, without.lr_psnr)
+        small = imresize(torch.from_numpy(with_it.picture.rgb).permute(2, 0, 1), 0.25)
+        assert (small - LR).abs().max() < 1 / 255
+        error = (small - LR).square().mean()
+        assert with_it.lr_psnr == pytest.approx(min(100, -10 * torch.log10(error).item()), abs=0.1)
+
+    def test_the_dial_s_weights_say_below_which_balance_it_helps(self, upscaler: Upscaler):
+        picture = Picture(LR.permute(1, 2, 0).numpy())
+        network = upscaler.fusion["dial"]
+        assert isinstance(network, DialFusion)
+
+        def consistent(balance: float, wanted: bool | None = None) -> bool:
+            return upscaler.upscale(picture, mode="dial", consistency=wanted, balance=balance).consistency
+
+        assert not consistent(0)
+        network.config = replace(network.config, consistent_below=0.4)
+        assert [consistent(balance) for balance in (0, 0.39, 0.4, 1)] == [True, True, False, False]
+        assert not consistent(0, wanted=False) and consistent(1, wanted=True)

@@ -9,8 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from srspace.models import RRDBFeatures
+from srspace.sampling.edges import STRIP
 
 Damage = Callable[[Tensor], None]
+_STRIP = 4 * STRIP
 
 
 class ToyModel:
@@ -62,10 +64,10 @@ def smooth(height: int, width: int, *, seed: int = 1) -> Tensor:
 
 
 def pixel_of(value: float, row: int = 30, column: int = 30) -> Damage:
-    """One value of a candidate."""
+    """One value of a candidate of a picture that is one tile, or of a tile with edges at the left and the top."""
 
     def damage(image: Tensor) -> None:
-        image[0, row, column] = value
+        image[0, row + _STRIP, column + _STRIP] = value
 
     return damage
 
@@ -74,6 +76,6 @@ def patch_shifted(by: float, side: int = 32, top: int = 8, left: int = 8) -> Dam
     """A square that is brighter than it should be."""
 
     def damage(image: Tensor) -> None:
-        image[:, top : top + side, left : left + side] += by
+        image[:, top + _STRIP : top + _STRIP + side, left + _STRIP : left + _STRIP + side] += by
 
     return damage

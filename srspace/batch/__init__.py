@@ -14,8 +14,8 @@ from srspace.batch.outcome import Done, Failed, Kept, Made, Outcome, Skipped
 from srspace.batch.plan import Job, Plan
 from srspace.batch.settings import BatchSettings
 from srspace.config import AUTO_WEIGHTS
-from srspace.families import available, serving
-from srspace.hub import base_flow, choose_fusion, weights_scale
+from srspace.families import CLEAN, available, serving
+from srspace.hub import base_flow, choose_fusion, usual_mode, weights_scale
 from srspace.modes import Mode
 
 __all__ = [
@@ -64,15 +64,16 @@ def upscale_files(
         ResourceError: the device is not there.
     """
     settings = settings or BatchSettings()
-    mode = modes.find(settings.mode)
     found = find_inputs([paths] if isinstance(paths, str | Path) else paths, recursive=settings.recursive)
     if settings.weights == AUTO_WEIGHTS and settings.fusion is not None:
         settings = replace(settings, weights=base_flow(settings.fusion))  # a network belongs to one flow
     if settings.weights == AUTO_WEIGHTS and len(available()) == 1:
         settings = replace(settings, weights=available()[0].weights)  # nothing to choose, and nothing to tell
-    if settings.weights == AUTO_WEIGHTS:
-        return _chosen(found, settings, mode, progress)
-    return _named(found, settings, mode, progress)
+    chosen = settings.weights == AUTO_WEIGHTS
+    usual = usual_mode(CLEAN.weights if chosen else settings.weights, settings.fusion)
+    mode = usual if settings.mode is None else modes.find(settings.mode)
+    settings = replace(settings, mode=mode)
+    return (_chosen if chosen else _named)(found, settings, mode, progress)
 
 
 def _named(

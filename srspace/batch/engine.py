@@ -124,6 +124,7 @@ class Computer:
             decoded.picture,
             mode=self._settings.mode,
             sampling=self._settings.sampling,
+            consistency=self._settings.consistency,
             progress=progress,
             on_candidate=None if stem is None else candidate_writer(stem, decoded.mark),
             **self._settings.parameters,
@@ -145,8 +146,10 @@ class Writer:
             write_standard_output(encode_picture(result.picture, job.format, provenance=computed.mark))
         else:
             write_picture(result.picture, job.target, job.format, provenance=computed.mark)
-        size = (result.picture.width, result.picture.height)
-        return Done(job.input, job.output, computed.made, *size, result.seconds, result.redraws)
+        return Done(
+            job.input, job.output, computed.made, result.picture.width, result.picture.height, result.seconds,
+            result.redraws, result.consistency, result.lr_psnr,
+        )  # fmt: skip
 
 
 def run(

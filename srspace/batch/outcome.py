@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 _USUAL = "independent"
-_LATER = ("latents", "parameters", "assessment")  # keys that came later than the others, and follow them in a record
+_LATER = (
+    "latents",
+    "parameters",
+    "consistency",
+    "assessment",
+)  # keys that came later than the others, and follow them in a record
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Made:
         latents: ``"independent"`` or ``"antithetic"`` (see :class:`srspace.config.SamplingConfig`); None in a mode
             that draws no candidates.
         parameters: all numbers that the mode was adjusted by.
+        consistency: whether the result was to agree with the input; None where that was left to the weights.
         assessment: why the weights were chosen; None where they were named.
     """
 
@@ -55,12 +61,13 @@ class Made:
     precision: str | None = None
     latents: str | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
+    consistency: bool | None = None
     assessment: Assessment | None = None
 
     @classmethod
     def by(cls, settings: BatchSettings, *, fusion: str | None, scale: int, device: str, precision: str) -> Made:
         """What ``settings`` come to with these weights on this device."""
-        mode, sampling = modes.find(settings.mode), settings.sampling
+        mode, sampling = modes.find(settings.mode or modes.DEFAULT), settings.sampling
         return cls(
             weights=settings.weights,
             fusion=fusion,
@@ -73,6 +80,7 @@ class Made:
             precision=precision,
             latents=(sampling.latents or mode.latents) if mode.draws else None,
             parameters=mode.settings(settings.parameters),
+            consistency=settings.consistency,
         )
 
     @classmethod
@@ -95,6 +103,8 @@ class Made:
         for key in ("parameters", "assessment"):  # likewise
             if not told[key]:
                 del told[key]
+        if told["consistency"] is None:  # likewise
+            del told["consistency"]
         for key in ("weights", "fusion"):
             if told[key] is not None and Path(told[key]).is_dir():
                 told[key] = Path(told[key]).name
@@ -125,6 +135,7 @@ class Outcome:
             | {key: made.pop(key) for key in tuple(made) if key not in _LATER}
             | {"width": None, "height": None, "seconds": None, "redraws": []}
             | made
+            | {"lr_psnr": None}
         )
 
 
@@ -137,6 +148,8 @@ class Done(Outcome):
         height: likewise.
         seconds: of computing, wall-clock time.
         redraws: candidates that were drawn again because the flow's inverse had exploded.
+        consistency: whether the result was made to agree with the input.
+        lr_psnr: how well it does, in dB (see :func:`srspace.collapse.consistency.agreement`).
     """
 
     status = "done"
@@ -145,6 +158,8 @@ class Done(Outcome):
     height: int
     seconds: float
     redraws: tuple[Redraw, ...] = ()
+    consistency: bool = False
+    lr_psnr: float | None = None
 
     def record(self) -> dict[str, Any]:
         """As of :class:`Outcome`."""
@@ -152,7 +167,8 @@ class Done(Outcome):
             {"index": r.index, "tau": r.temperature, "attempts": r.attempts, "reason": r.reason} for r in self.redraws
         ]
         size = {"width": self.width, "height": self.height}
-        return super().record() | size | {"seconds": round(self.seconds, 3), "redraws": redraws}
+        agreement = {"consistency": self.consistency, "lr_psnr": self.lr_psnr and round(self.lr_psnr, 2)}
+        return super().record() | size | {"seconds": round(self.seconds, 3), "redraws": redraws} | agreement
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,11 @@ class BatchSettings:
             mode needs is not chosen.
         fusion: the fusion network of a mode that needs one, named like ``weights`` (None: the catalogue's for
             ``weights``). Where weights are chosen, a network of the catalogue brings its own flow for all pictures.
-        mode: how candidates are collapsed: a name of :func:`srspace.modes.every`, or a mode of your own.
+        mode: how candidates are collapsed: a name of :func:`srspace.modes.every`, or a mode of your own (None: what
+            :func:`srspace.hub.usual_mode` gives for the weights).
         parameters: numbers that the mode is adjusted by, by name; the others have the mode's defaults.
         sampling: how candidates are drawn.
+        consistency: whether results are made to agree with their inputs (see :meth:`srspace.Upscaler.upscale`).
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         output: a file (for one input file), a folder, ``"-"`` for standard output, or None: beside each input, and of
@@ -43,9 +45,10 @@ class BatchSettings:
 
     weights: str = AUTO_WEIGHTS
     fusion: str | None = None
-    mode: str | Mode = modes.DEFAULT
+    mode: str | Mode | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    consistency: bool | None = None
     device: str = "auto"
     precision: str = "auto"
     output: str | Path | None = None
@@ -56,7 +59,7 @@ class BatchSettings:
     save_samples: str | Path | None = None
 
     def __post_init__(self) -> None:
-        mode = modes.find(self.mode)
+        mode = self._mode
         mode.settings(self.parameters)
         if self.fusion is not None and mode.network is None:
             raise UsageError(f"the mode {mode.name} uses no fusion network.")
@@ -68,4 +71,8 @@ class BatchSettings:
     @property
     def samples(self) -> int:
         """N, the number of candidates that the mode draws of a picture."""
-        return modes.find(self.mode).count(self.sampling.samples)
+        return self._mode.count(self.sampling.samples)
+
+    @property
+    def _mode(self) -> Mode:
+        return modes.find(modes.DEFAULT if self.mode is None else self.mode)

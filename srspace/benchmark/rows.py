@@ -117,7 +117,7 @@ def parse_row(text: str, *, temperature: float, scored: int) -> Row:
     if match is None or kind not in known:
         raise UsageError(
             f"{text!r} is not a row{did_you_mean(kind, known)}: use {', '.join(known)}, with :N for the number of "
-            f"candidates, @TAU for their temperature and +PARAMETER=VALUE ({modes.DEFAULT}:25@0.5)."
+            f"candidates, @TAU for their temperature and +PARAMETER=VALUE ({modes.PLAIN}:25@0.5)."
         )
     words = dict(part.split("=", 1) for part in match["words"].split("+")[1:])
     count, tau = match["n"], match["tau"]

@@ -36,7 +36,7 @@ class SpeedSettings:
 
     height: int = 128
     width: int = 128
-    mode: str = modes.DEFAULT
+    mode: str = modes.PLAIN
     samples: int = 25
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     repeats: int = 5

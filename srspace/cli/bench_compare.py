@@ -18,7 +18,7 @@ def compare(
     row_a: Annotated[
         str | None,
         option(
-            "--row-a", panel=COMPARED, metavar="ROW", help=f"Row of A, such as {modes.DEFAULT}:5.",
+            "--row-a", panel=COMPARED, metavar="ROW", help=f"Row of A, such as {modes.PLAIN}:5.",
             default="every row that both have",
         ),
     ] = None,

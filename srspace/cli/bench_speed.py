@@ -33,7 +33,7 @@ class Options:
         int, option("--repeats", panel=MEASURED, metavar="N", help="Runs, of which the median counts.", min=1)
     ] = 5
     as_json: Annotated[bool, flag("--json", panel=IO, help="Print one JSON object.")] = False
-    mode: options.Mode = modes.DEFAULT
+    mode: options.Mode = modes.PLAIN
     samples: Annotated[int, option("--samples", "-n", panel=SAMPLING, metavar="N", help="Candidates per picture.")] = 25
     device: options.Device = "auto"
     precision: options.Precision = "auto"

@@ -113,6 +113,14 @@ Mode = Annotated[
         help=f"How candidates become one picture: {', '.join(modes.every())}.",
     ),
 ]  # fmt: skip
+UsualMode = Annotated[
+    str | None,
+    option(
+        "--mode", "-m", panel=SAMPLING, metavar="NAME", autocompletion=completion.modes,
+        help=f"How candidates become one picture: {', '.join(modes.every())}.",
+        default=f"{modes.DEFAULT}; {modes.PLAIN} where the weights have no network for it",
+    ),
+]  # fmt: skip
 Samples = Annotated[
     int | None,
     option("--samples", "-n", panel=SAMPLING, metavar="N", help="Candidates per picture.", default=_usual_samples()),

@@ -78,7 +78,7 @@ class Options:
     ] = None
     as_json: options.AsJson = False
     quiet: options.Quiet = False
-    mode: options.Mode = modes.DEFAULT
+    mode: options.UsualMode = None
     samples: options.Samples = None
     tau: options.Tau = SamplingConfig.temperature
     seed: options.Seed = SamplingConfig.seed
@@ -91,6 +91,13 @@ class Options:
         ),
     ] = None  # fmt: skip
     parameters: dict[str, float] = field(default_factory=dict, metadata={"options": _parameters})
+    consistency: Annotated[
+        bool | None,
+        option(
+            "--consistency/--no-consistency", panel=SAMPLING, default="where it was measured to help",
+            help="Make the bicubic reduction of the result equal the input. For input that was reduced that way.",
+        ),
+    ] = None  # fmt: skip
     device: options.Device = "auto"
     precision: options.Precision = "auto"
     tile: options.Tile = None
@@ -123,6 +130,7 @@ class Options:
             sampling=SamplingConfig(
                 temperature=self.tau, seed=self.seed, **{k: v for k, v in given.items() if v is not None}
             ),
+            consistency=self.consistency,
             device=self.device,
             precision=self.precision,
             output=self.output,

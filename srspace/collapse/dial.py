@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -59,5 +60,9 @@ class DialSink:
             mean = offset.add_(self._regression)
         parts = (self._lead, mean, deviation, self._regression, self._features, self._lr)
         balance = self._lr.new_full((1,), self.balance)
-        image: Tensor = self.network(*(part[None] for part in parts), balance)[0]
+        batch = [part[None] for part in parts]
+        image: Tensor = self.network(*batch, balance)[0]
+        if self.network.head.weight.dtype == torch.float16 and not torch.isfinite(image).all():
+            # The encoder's features went beyond float16's range.
+            image = copy.deepcopy(self.network).float()(*batch, balance)[0]
         return image.clamp_(0, 1)

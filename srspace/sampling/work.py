@@ -12,6 +12,8 @@ from torch import Tensor
 from srspace.models import RRDBFeatures
 from srspace.models.inference import CandidateModel
 from srspace.sampling import defects
+from srspace.sampling.edges import Strips
+from srspace.sampling.flat import flat_parts
 from srspace.sampling.redraws import MENDED, REPLACED
 from srspace.sampling.tiles import Tile
 
@@ -27,19 +29,24 @@ class TileWork:
 
     def __init__(self, model: CandidateModel, image: Tensor, tile: Tile) -> None:
         self.model, self.tile, self.scale = model, tile, model.scale
-        self.lr = tile.cut(image).to(model.device, non_blocking=True)
+        part = tile.cut(image)
+        self.lr = part.to(model.device, non_blocking=True)
+        flat = flat_parts(part, model.scale)
+        self._flat = None if flat is None else flat.to(model.device, non_blocking=True)
+        self._strips = Strips.around(tile, image.shape[1], image.shape[2])
         self._features: RRDBFeatures | None = None
         self._conditions: Any = None
 
     @cached_property
     def features(self) -> Tensor:
         """See :attr:`srspace.models.RRDBFeatures.joined`; to be asked for before any candidate is decoded."""
-        return self._encoded().joined[0]
+        return self._strips.removed(self._encoded().joined[0])
 
     @cached_property
     def regression(self) -> Tensor:
         """The encoder's own super-resolution, ``(3, scale * h, scale * w)`` float32 in [0, 1]."""
-        return self.model.regression(self._encoded())[0].clamp_(0, 1)
+        image = self.model.regression(self._encoded())[0]
+        return self._strips.removed(image, self.scale).clamp(0, 1)
 
     def decode(self, stages: Sequence[int], latents: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Decode some candidates, each at its stage (see :class:`srspace.sampling.redraws.Redraws`).
@@ -57,7 +64,10 @@ class TileWork:
             self._conditions = self.model.conditions(features)
             # The encoder's other maps take too much memory to be kept.
             self._features = RRDBFeatures(features.last, features.last[:, :0], ())
-        images = self.model.decode(latents, self._conditions)
+        latents = [self._strips.added(z, z.shape[-1] // self.lr.shape[-1]) for z in latents]
+        images = self._strips.removed(self.model.decode(latents, self._conditions), self.scale)
+        if self._flat is not None:
+            images = torch.lerp(images, self.regression, self._flat)
         for k, stage in enumerate(stages):
             if stage == REPLACED:
                 images[k] = self.regression
@@ -76,5 +86,5 @@ class TileWork:
 
     def _encoded(self) -> RRDBFeatures:
         if self._features is None:
-            self._features = self.model.features(self.lr[None])
+            self._features = self.model.features(self._strips.added(self.lr[None]))
         return self._features

@@ -93,7 +93,7 @@ def test_folders_of_weights_are_marked_by_name(tmp_path):
         (made(sampling=SamplingConfig(seed=1)), True),
         (made(weights="others"), True),
         (made(sampling=SamplingConfig(latents="antithetic")), True),
-        (Made.by(BatchSettings(), fusion=None, scale=4, device="cuda:0", precision="bf16"), False),
+        (Made.by(BatchSettings(mode="mean"), fusion=None, scale=4, device="cuda:0", precision="bf16"), False),
     ],
 )
 def test_a_kept_result_of_other_settings_is_told_apart(other: Made, differs: bool):

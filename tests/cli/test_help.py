@@ -90,7 +90,8 @@ def test_upscale_shows_every_mode_with_what_it_does(page: Page):
 
 def test_upscale_shows_what_happens_without_an_option(page: Page):
     text = flat(page("upscale"))
-    for default in ("beside the input", "half of what is free", modes.DEFAULT, "0.9", "10 (dial: 2)"):
+    mode = f"{modes.DEFAULT}; {modes.PLAIN} where the weights have no network for it"
+    for default in ("beside the input", "half of what is free", mode, "0.9", "10 (dial: 1)"):
         assert f"[default: {default}]" in text
     assert "hf://owner/repo[@revision]." in text
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from srspace.checkpoints import save_model
-from srspace.config import FusionConfig
+from srspace.config import DialConfig, FusionConfig
 from srspace.errors import UsageError
 from srspace.hub import load_catalog
-from srspace.models import FusionNet, SetFusionNet
+from srspace.models import DialFusion, FusionNet, SetFusionNet
 from srspace.training.kinds import KINDS, Training
 from srspace.training.loop import Loop
 from srspace.training.recipes import Recipe, find_recipe, recipes
@@ -24,7 +24,10 @@ ALL = recipes()
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("weights")
-    save_model(root / "flow", small_flow())
+    flow = small_flow()
+    features = flow.encoder.config.nf * (1 + len(flow.flow.config.stack_blocks))
+    save_model(root / "flow", flow)
+    save_model(root / "dial", DialFusion(DialConfig(features=features, channels=4, blocks=1, embedding=4)))
     save_model(root / "set", SetFusionNet(FusionConfig(samples=None, channels=4, blocks=1, embedding=4)))
     save_model(root / "stack", FusionNet(FusionConfig(samples=10, channels=4, blocks=1)))
     return root
@@ -40,6 +43,8 @@ def small(recipe: Recipe, weights: Path) -> dict[str, object]:
         values |= {"start": str(weights / recipe.options["kind"])}
     elif recipe.kind == "assessor":
         values |= {"tile": 176, "patch": 96, "examples": 4}
+    elif recipe.kind == "dial":
+        values |= {"weights": str(weights / "flow"), "start": str(weights / "dial")}
     else:
         values |= {"start": str(weights / "flow")}
     return values
@@ -67,7 +72,7 @@ def test_every_recipe_can_be_run(name: str, weights: Path, pictures: Path, tmp_p
     assert len(parts) == 1 + len(training.data.reductions) + bool(training.data.rendered) + bool(
         training.data.stretched_share
     )
-    if name in ("encoder-4-permuted", "flow-7-perceptual", "joint-4-l2", "fusion-lpips-6", "assessor-1"):
+    if name in ("encoder-4-permuted", "flow-7-perceptual", "joint-4-l2", "fusion-lpips-6", "dial-real-1", "assessor-1"):
         record = Loop(task, training.train, tmp_path, execution=EXACT).run()
         assert record["iteration"] == 1
 

@@ -1,0 +1,88 @@
+"""Agreement with the input, by iterative back-projection.
+
+Irani and Peleg: "Improving resolution by image registration", 1991.
+
+What the reduced result lacks of the input is enlarged and added, until MATLAB's bicubic reduction of the result is the
+input. That only makes sense where the input came about by such a reduction: of an input with noise or compression the
+result would take those up again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from srspace.modes import Sink, SinkMaker, TileInputs
+from srspace.resize import enlarged, reduced
+
+STEPS = 12
+"""Back-projections: after so many, the largest difference is below half an 8-bit level where the range allows it."""
+
+BEST = 100.0
+"""The highest LR-PSNR that is told, in dB: beyond it there is rounding alone."""
+
+_BAND = 256  # LR rows
+_SEEN = 4  # LR rows around a band that its reduction sees
+
+
+def projected(image: Tensor, lr: Tensor, steps: int = STEPS) -> Tensor:
+    """An image made to agree with its input.
+
+    Args:
+        image: ``(3, scale * h, scale * w)`` in [0, 1].
+        lr: ``(3, h, w)`` in [0, 1], on the same device.
+        steps: back-projections; each halves the difference about twice.
+
+    Returns:
+        The same shape, in [0, 1]. Values at the end of the range may keep a difference.
+    """
+    scale = image.shape[1] // lr.shape[1]
+    for _ in range(steps):
+        image = (image + enlarged(lr - reduced(image, scale), scale)).clamp(0, 1)
+    return image
+
+
+def consistent(maker: SinkMaker) -> SinkMaker:
+    """What makes the same sinks, whose results then agree with the input."""
+    return SinkMaker(
+        maker.count,
+        lambda inputs: _Consistent(maker.make(inputs), inputs),
+        stacked=maker.stacked,
+        pictures=maker.pictures,
+    )
+
+
+def agreement(image: Tensor, lr: Tensor, device: torch.device) -> float:
+    """LR-PSNR of a result: how well its bicubic reduction agrees with the input, before it is rounded for a file.
+
+    Args:
+        image: ``(3, scale * h, scale * w)`` in [0, 1] on the CPU, of any size.
+        lr: ``(3, h, w)`` in [0, 1].
+        device: where it is computed, in bands.
+
+    Returns:
+        dB, of RGB, at most :data:`BEST`.
+    """
+    scale, height = image.shape[1] // lr.shape[1], lr.shape[1]
+    total = 0.0
+    for top in range(0, height, _BAND):
+        bottom = min(top + _BAND, height)
+        first, last = max(top - _SEEN, 0), min(bottom + _SEEN, height)
+        small = reduced(image[:, scale * first : scale * last].to(device), scale)[:, top - first : bottom - first]
+        total += (small - lr[:, top:bottom].to(device)).double().square().sum().item()
+    error = total / lr.numel()
+    return BEST if error == 0 else min(BEST, -10 * math.log10(error))
+
+
+class _Consistent:
+    def __init__(self, sink: Sink, inputs: TileInputs) -> None:
+        self.sink, self.lr = sink, inputs.lr
+
+    def add(self, indices: Sequence[int], images: Tensor) -> None:
+        self.sink.add(indices, images)
+
+    def result(self) -> Tensor:
+        return projected(self.sink.result(), self.lr)

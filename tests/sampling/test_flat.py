@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from srspace.config import SamplingConfig
+from srspace.modes import find
+from srspace.sampling import Sampler
+from srspace.sampling.flat import flat_parts
+from tests.toy import ToyModel, smooth
+
+
+def test_flat_parts_are_found_with_soft_edges():
+    lr = smooth(20, 30)
+    assert flat_parts(lr, 4) is None
+    lr[:, 5:15, 8:20] = 0.5
+    mask = flat_parts(lr, 4)
+    assert mask is not None and mask.shape == (1, 80, 120)
+    assert (mask[:, 4 * 9 : 4 * 11, 4 * 12 : 4 * 16] == 1).all()
+    assert (mask[:, : 4 * 6] == 0).all() and (mask[..., 4 * 20 :] == 0).all()
+    assert ((mask > 0) & (mask < 1)).any()
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_one_channel_that_changes_is_enough(channel: int):
+    lr = torch.full((3, 16, 16), 0.5)
+    lr[channel, 8, 8] += 1 / 255
+    mask = flat_parts(lr, 4)
+    assert mask is not None and mask[0, 34, 34] == 0 and mask[0, 4, 4] == 1
+
+
+def test_candidates_of_a_flat_picture_are_the_encoders_output():
+    model, lr = ToyModel(), torch.full((3, 16, 16), 0.25)
+    out = Sampler(model, lr, SamplingConfig(samples=1)).collapse(find("sample").sink(1))
+    assert torch.allclose(out, torch.full_like(out, 0.25), atol=1e-6)
+    textured = Sampler(model, smooth(16, 16), SamplingConfig(samples=1)).collapse(find("sample").sink(1))
+    assert textured.std() > 0.01
