@@ -27,8 +27,8 @@ SCALE = 4
 WEAK = DegradeConfig(
     scale=SCALE, clean=0, blur_kinds=(0.75, 0.19, 0.02, 0.02, 0.01, 0.01), blur_size=(0.3, 2.0), halftone=0,
     linear_light=0.15, camera=0.08, full_well=(4000, 40000), read_noise=(1, 4), kernels=(0.15, 0.15, 0.4, 0.1, 0.2),
-    not_antialiased=0.05, shifted=0.1, two_steps=0.12, compressed_between=0.3, sharpen_early=0.03, sharpen=0.12,
-    sharpen_late=0.02, sharpen_amount=(0.1, 0.8), noise=0.3, second_noise=0.03, noise_strength=(0.2, 5), old_photo=0,
+    not_antialiased=0.05, shifted=0.1, two_steps=0.12, compressed_between=0.3, sharpen_early=0.03, sharpen=0.25,
+    sharpen_late=0.02, sharpen_amount=(0.1, 1.5), noise=0.3, second_noise=0.03, noise_strength=(0.2, 5), old_photo=0,
     palette=0.01, jpeg=0.4, second_jpeg=0.04, webp=0.08, jpeg_quality=(70, 99), webp_quality=(70, 98),
 )  # fmt: skip
 """Damage near the line between the families."""
