@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "Assessment": "srspace.assessment",
+    "AutoUpscaler": "srspace.auto",
     "BatchSettings": "srspace.batch",
     "DEFAULT_WEIGHTS": "srspace.config",
     "Done": "srspace.batch",
@@ -29,6 +31,7 @@ _EXPORTS = {
     "Skipped": "srspace.batch",
     "TrainConfig": "srspace.config",
     "Upscaler": "srspace.upscaler",
+    "assess": "srspace.assessment",
     "imresize": "srspace.resize",
     "load_encoder": "srspace.checkpoints",
     "load_flow": "srspace.checkpoints",
@@ -42,6 +45,8 @@ _EXPORTS = {
 __all__ = ["__version__", *sorted(_EXPORTS)]
 
 if TYPE_CHECKING:
+    from srspace.assessment import Assessment, assess
+    from srspace.auto import AutoUpscaler
     from srspace.batch import BatchSettings, Done, Failed, Kept, LeftOut, Outcome, Skipped, upscale_files
     from srspace.checkpoints import load_encoder, load_flow, load_fusion
     from srspace.collapse import sample

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from srspace.errors import CheckpointError, OutputError, UsageError
 from srspace.files import remove_leftovers, write_bytes
 from srspace.layouts import infer_published
-from srspace.models import DialFusion, Fusion, RRDBNet, SRFlow, build
+from srspace.models import Assessor, DialFusion, Fusion, RRDBNet, SRFlow, build
 from srspace.packing import is_packed, pack, unpack
 
 MODEL_FILE = "model.safetensors"
@@ -27,6 +27,7 @@ KINDS: dict[str, type[nn.Module]] = {
     "encoder": RRDBNet,
     "fusion": Fusion,
     "dial-fusion": DialFusion,
+    "assessor": Assessor,
 }
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -141,6 +142,15 @@ def load_encoder(path: Path | str) -> RRDBNet:
     raise CheckpointError(f"{path} holds weights of the kind {read_config(Path(path))['kind']}, not encoder or flow.")
 
 
+def load_assessor(path: Path | str) -> Assessor:
+    """Load a network that assesses pictures from a model folder.
+
+    Raises:
+        CheckpointError: the folder is not such a network.
+    """
+    return _load_as(path, Assessor)
+
+
 def save_model(
     folder: Path,
     network: nn.Module,
@@ -153,7 +163,7 @@ def save_model(
 
     Args:
         folder: where to write.
-        network: an SRFlow, RRDBNet, Fusion or DialFusion.
+        network: an SRFlow, RRDBNet, Fusion, DialFusion or Assessor.
         extra: further entries of ``config.json`` (licence, source, ...).
         dtype: type to store the weights in (None: as they are).
         packed: store large tensors in 10 bits (see :mod:`srspace.packing`).
@@ -186,6 +196,8 @@ def describe(network: nn.Module) -> dict[str, Any]:
         return {"kind": "encoder", "scale": network.config.scale, "encoder": network.config.to_dict()}
     if isinstance(network, Fusion):
         return {"kind": "fusion", "fusion": network.config.to_dict()}
+    if isinstance(network, Assessor):
+        return {"kind": "assessor", "assessor": network.config.to_dict()}
     if isinstance(network, DialFusion):
         return {"kind": "dial-fusion", "fusion": network.config.to_dict()}
     raise ValueError(f"{type(network).__name__} is not a network of srspace")

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from srspace.errors import CheckpointError, UsageError
 
 DEFAULT_WEIGHTS = "srflow-da-x4-lite"
+AUTO_WEIGHTS = "auto"  # in place of a name: the weights that suit each picture
 SMALLEST_TILE = 16  # in pixels of the input
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -155,6 +156,21 @@ class DialConfig(_Config):
             raise ValueError("scale, features, channels, blocks and embedding must be positive")
         if not 0 <= self.consistent_below <= 1:
             raise ValueError("consistent_below must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
+class AssessorConfig(_Config):
+    """Sizes of the network that assesses pictures.
+
+    Attributes:
+        width: of its layers.
+    """
+
+    width: int = 32
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ValueError("width must be positive")
 
 
 @dataclass(frozen=True)

@@ -280,6 +280,18 @@ class NoFusionError(WeightsError):
         self.mode, self.weights, self.others = mode, weights, others
 
 
+class NoFlowError(UsageError):
+    """A fusion network was named without its flow, which the catalogue does not know either.
+
+    Attributes:
+        fusion: the network, as it was named.
+    """
+
+    def __init__(self, fusion: str) -> None:
+        super().__init__(f"nothing tells which flow's candidates {fusion} was trained on.")
+        self.fusion = fusion
+
+
 def _restored(kind: type[SRSpaceError], arguments: tuple[Any, ...], facts: dict[str, Any]) -> SRSpaceError:
     error = kind.__new__(kind, *arguments)
     error.__dict__.update(facts)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from srspace import modes
-from srspace.errors import NoFusionError, UsageError, WeightsError
+from srspace.config import AUTO_WEIGHTS
+from srspace.errors import NoFlowError, NoFusionError, UsageError, WeightsError
 from srspace.modes import Mode
 from srspace.suggestions import did_you_mean
 
@@ -34,7 +35,7 @@ class CatalogEntry:
     """Weights known by name.
 
     Attributes:
-        kind: ``"flow"``, ``"fusion"``, ``"dial-fusion"`` or ``"encoder"``.
+        kind: ``"flow"``, ``"fusion"``, ``"dial-fusion"``, ``"encoder"`` or ``"assessor"``.
         base: for fusion weights, the flow whose candidates they were trained on.
         mode: for fusion weights, the mode that they serve.
         repo: Hub repository, or None when they come in the box only.
@@ -135,6 +136,21 @@ def choose_fusion(flow: str, mode: str, named: str | None = None) -> str:
     return named
 
 
+def base_flow(fusion: str) -> str:
+    """The flow whose candidates a fusion network was trained on, by its name in the catalogue.
+
+    Args:
+        fusion: catalogue name, folder or ``hf://owner/repo[@revision]``.
+
+    Raises:
+        NoFlowError: the catalogue does not know the network.
+    """
+    entry = load_catalog().get(_catalog_name(fusion))
+    if entry is None or entry.base is None:
+        raise NoFlowError(fusion)
+    return entry.base
+
+
 def usual_mode(flow: str, fusion: str | None = None) -> Mode:
     """The mode used where the user names none.
 
@@ -179,6 +195,8 @@ def resolve_weights(spec: str) -> Path:
     Raises:
         WeightsError: it is none of them, cannot be fetched, or fails its checksum.
     """
+    if spec == AUTO_WEIGHTS:
+        raise WeightsError(f"{AUTO_WEIGHTS!r} chooses weights for a picture; here they must be named.")
     match = _parse_hub(spec)
     if match is not None:
         return _download(*match)
@@ -208,16 +226,26 @@ def pull(name: str, *, check: bool = False) -> Path:
         if problems:
             raise WeightsError(f"{problems[0].path} {problems[0].problem}.")
         return folder
-    if entry.repo is None:
-        raise WeightsError(f"the files of {name} are missing and no Hub repository has them; install srspace again.")
-    folder = _download(entry.repo, entry.revision)
+    check_at_hand(name)
+    folder = _download(str(entry.repo), entry.revision)
     if any(c.problem for c in verify_folder(folder, entry)):
-        folder = _download(entry.repo, entry.revision, force=True)
+        folder = _download(str(entry.repo), entry.revision, force=True)
     for result in verify_folder(folder, entry):
         if result.problem:
             result.path.unlink(missing_ok=True)
             raise WeightsError(f"{name}: the downloaded {result.path.name} {result.problem}; it was thrown away.")
     return folder
+
+
+def check_at_hand(name: str) -> None:
+    """Make sure that the files of a catalogue entry are here or could be fetched; nothing is opened or fetched.
+
+    Raises:
+        WeightsError: they are missing, or there is no such entry.
+    """
+    entry = find_entry(name)
+    if not entry.bundled and entry.repo is None:
+        raise WeightsError(f"the files of {name} are missing and no Hub repository has them; install srspace again.")
 
 
 def verify_folder(folder: Path, entry: CatalogEntry) -> list[FileCheck]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from srspace import modes
+from srspace.assessment import Assessment
 from srspace.checkpoints import load_flow, load_fusion
 from srspace.collapse import Spool
 from srspace.collapse.consistency import agreement, consistent
@@ -41,6 +42,8 @@ class UpscaleResult:
         parameters: the mode's parameters, by name.
         consistency: whether it was made to agree with the input (see :mod:`srspace.collapse.consistency`).
         lr_psnr: how well it agrees, in dB (see :func:`srspace.collapse.consistency.agreement`).
+        weights: the family of weights that was chosen for the picture; None where weights were named.
+        assessment: why they were chosen; likewise.
     """
 
     picture: Picture
@@ -52,6 +55,8 @@ class UpscaleResult:
     parameters: Mapping[str, float] = field(default_factory=dict)
     consistency: bool = False
     lr_psnr: float | None = None
+    weights: str | None = None
+    assessment: Assessment | None = None
 
 
 class Upscaler:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Networks as small as these ones are many times slower with several threads on a busy machine, in processes that tests
@@ -81,6 +82,28 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.nn.init.normal_(network.tail.weight, std=0.05)
         save_model(root / name, network)
     return root
+
+
+@pytest.fixture(scope="session")
+def catalogue_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.catalogue import write_catalogue
+
+    return write_catalogue(tmp_path_factory.mktemp("catalogue"))
+
+
+@pytest.fixture
+def catalogue(catalogue_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The catalogue of :mod:`tests.catalogue` in place of the real one."""
+    yield from replaced_catalogue(catalogue_folder, monkeypatch)
+
+
+def replaced_catalogue(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    from srspace.assessment import assessor
+
+    monkeypatch.setattr("srspace.hub.weights_root", lambda: folder)
+    assessor.load_assessor.cache_clear()
+    yield folder
+    assessor.load_assessor.cache_clear()
 
 
 @pytest.fixture(scope="session")

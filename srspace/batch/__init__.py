@@ -7,12 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from srspace import modes
-from srspace.batch.engine import Progress, run
-from srspace.batch.inputs import STDIO, find_inputs
+from srspace.batch.deciding import Chosen, Named
+from srspace.batch.engine import Computer, Progress, Reader, Writer, run
+from srspace.batch.inputs import STDIO, Found, find_inputs
 from srspace.batch.outcome import Done, Failed, Kept, LeftOut, Made, Outcome, Skipped
 from srspace.batch.plan import Job, Plan
 from srspace.batch.settings import BatchSettings
-from srspace.hub import choose_fusion, usual_mode, weights_scale
+from srspace.config import AUTO_WEIGHTS
+from srspace.families import CLEAN, available, serving
+from srspace.hub import base_flow, choose_fusion, usual_mode, weights_scale
+from srspace.modes import Mode
 
 __all__ = [
     "STDIO",
@@ -61,11 +65,24 @@ def upscale_files(
         ResourceError: the device is not there.
     """
     settings = settings or BatchSettings()
-    mode = usual_mode(settings.weights, settings.fusion) if settings.mode is None else modes.find(settings.mode)
-    settings, network = replace(settings, mode=mode), mode.network
     found = find_inputs([paths] if isinstance(paths, str | Path) else paths, recursive=settings.recursive)
+    if settings.weights == AUTO_WEIGHTS and settings.fusion is not None:
+        settings = replace(settings, weights=base_flow(settings.fusion))  # a network belongs to one flow
+    if settings.weights == AUTO_WEIGHTS and len(available()) == 1:
+        settings = replace(settings, weights=available()[0].weights)  # nothing to choose, and nothing to tell
+    chosen = settings.weights == AUTO_WEIGHTS
+    usual = usual_mode(CLEAN.weights if chosen else settings.weights, settings.fusion)
+    mode = usual if settings.mode is None else modes.find(settings.mode)
+    settings = replace(settings, mode=mode)
+    return (_chosen if chosen else _named)(found, settings, mode, progress)
+
+
+def _named(
+    found: list[Found], settings: BatchSettings, mode: Mode, progress: Callable[[Progress], None] | None
+) -> Iterator[Outcome]:
+    """The same weights for every picture."""
     scale = weights_scale(settings.weights)
-    fusion = None if network is None else choose_fusion(settings.weights, network, settings.fusion)
+    fusion = None if mode.network is None else choose_fusion(settings.weights, mode.network, settings.fusion)
     plan = Plan(found, settings, scale)
     from srspace.upscaler import Upscaler  # loads torch: a mistake above is told without it
 
@@ -74,4 +91,25 @@ def upscale_files(
     )
     upscaler.check(mode, settings.sampling, **settings.parameters)
     made = Made.by(settings, fusion=fusion, scale=scale, device=str(upscaler.device), precision=upscaler.precision)
-    return run(plan, settings, upscaler, made, progress)
+    compute = Computer(settings, lambda made: upscaler)
+    return run(plan, (Reader(settings, Named(made), scale), compute, Writer()), made, progress)
+
+
+def _chosen(
+    found: list[Found], settings: BatchSettings, mode: Mode, progress: Callable[[Progress], None] | None
+) -> Iterator[Outcome]:
+    """For each picture the family of weights that suits it."""
+    families = serving(mode)
+    scale = weights_scale(next(iter(families)))
+    plan = Plan(found, settings, scale)
+    from srspace.auto import AutoUpscaler
+
+    upscaler = AutoUpscaler(modes=[mode], device=settings.device, precision=settings.precision)
+    made = Made.by(settings, fusion=None, scale=scale, device=str(upscaler.device), precision=upscaler.precision)
+    decide = Chosen(made, families)
+    stages = (
+        Reader(settings, decide, scale),
+        Computer(settings, lambda made: upscaler.family(str(made.weights))),
+        Writer(),
+    )
+    return run(plan, stages, made, progress)

@@ -11,7 +11,7 @@ from srspace.files import check_writable, remove_leftovers
 from srspace.images import Picture, read_header, write_picture
 from srspace.provenance import Provenance
 
-_OF_THE_RESULT_ONLY = ("mode", "n", "fusion", "parameters")
+_OF_THE_RESULT_ONLY = ("mode", "n", "fusion", "parameters", "assessment")
 
 
 def candidate_path(stem: Path, index: int) -> Path:

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srspace.batch.candidates import candidate_writer, check_candidates
+from srspace.batch.deciding import Decision
 from srspace.batch.outcome import Done, Failed, Made, Outcome
 from srspace.batch.plan import Job, Plan
 from srspace.batch.settings import BatchSettings
-from srspace.errors import AnimationError
+from srspace.errors import AnimationError, CheckpointError, WeightsError
 from srspace.files import check_writable, remove_leftovers, write_bytes
 from srspace.images import Encoded, Metadata, Picture, check_side, encoded, read_bytes, read_picture, write_picture
 from srspace.images.animation import Animation, AnimationWriter, Steady, holds_animations, read_animation
@@ -49,10 +50,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture or an animation that was read, with the mark for its result."""
+    """A picture or an animation that was read, with what its result is made with, and the mark for it."""
 
     job: Job
     picture: Picture | Animation
+    made: Made
     mark: Provenance
 
 
@@ -63,6 +65,7 @@ class Computed:
     Attributes:
         job: what was to be done.
         result: the result; of an animation, that of its last frame, with what holds for all.
+        made: with what it is made.
         mark: for the result.
         file: of an animation, whose frames do not fit into memory together.
         frames: how many there are.
@@ -70,16 +73,17 @@ class Computed:
 
     job: Job
     result: UpscaleResult
+    made: Made
     mark: Provenance
     file: Encoded | None = None
     frames: int = 1
 
 
 class Reader:
-    """The first stage: decodes a picture and makes sure that its result can be written before it is computed."""
+    """The first stage: decodes a picture, decides on its weights, and makes sure that its result can be written."""
 
-    def __init__(self, settings: BatchSettings, made: Made, scale: int) -> None:
-        self._settings, self._made, self._scale = settings, made, scale
+    def __init__(self, settings: BatchSettings, decide: Decision, scale: int) -> None:
+        self._settings, self._decide, self._scale = settings, decide, scale
         self._cleared: set[Path] = set()
 
     def __call__(self, job: Job) -> Decoded:
@@ -88,20 +92,22 @@ class Reader:
         Raises:
             ImageError: the input is not a picture that can be read.
             OutputError: the result or a candidate cannot be written.
+            WeightsError: weights are to be chosen, and those that choose are missing or damaged.
         """
         name = "standard input" if job.source is None else job.input
         data = read_bytes(job.source or standard_input(), name)
         picture = self._decoded(data, name, job)
         first = picture if isinstance(picture, Picture) else picture.first
-        settings = self._made.for_mark() | {"input_sha256": hashlib.sha256(data).hexdigest()}
-        mark = Provenance(source_key(None if job.piped else job.source), settings)
         check_side(job.format, first.width * self._scale, first.height * self._scale)
+        made = self._decide(first)
+        settings = made.for_mark() | {"input_sha256": hashlib.sha256(data).hexdigest()}
+        mark = Provenance(source_key(None if job.piped else job.source), settings)
         if job.target is not None:
             check_writable(job.target)
             self._clear(job.target.parent)
         if job.candidates is not None:
             check_candidates(job.candidates, self._settings.samples, mark, overwrite=self._settings.overwrite)
-        return Decoded(job, picture, mark)
+        return Decoded(job, picture, made, mark)
 
     def _decoded(self, data: bytes, name: str, job: Job) -> Picture | Animation:
         animation = None if self._settings.first_frame else read_animation(data, name)
@@ -129,7 +135,7 @@ class Reader:
 class Computer:
     """The second stage: upscales a picture, and writes its candidates while they come."""
 
-    def __init__(self, settings: BatchSettings, upscaler: Upscaler) -> None:
+    def __init__(self, settings: BatchSettings, upscaler: Callable[[Made], Upscaler]) -> None:
         self._settings, self._upscaler = settings, upscaler
 
     def __call__(self, decoded: Decoded, progress: Callable[[float], None] | None = None) -> Computed:
@@ -142,13 +148,16 @@ class Computer:
         Raises:
             ResourceError: there is not enough memory.
             OutputError: a candidate cannot be written.
+            WeightsError: weights that were chosen are missing, cannot be fetched or fail their checksum.
+            CheckpointError: they are damaged.
         """
         if isinstance(decoded.picture, Animation):
             return self._animation(decoded, decoded.picture, progress)
-        return Computed(decoded.job, self._upscaled(decoded, decoded.picture, progress), decoded.mark)
+        return Computed(decoded.job, self._upscaled(decoded, decoded.picture, progress), decoded.made, decoded.mark)
 
     def _animation(self, decoded: Decoded, animation: Animation, progress: Callable[[float], None] | None) -> Computed:
-        redraws, start = self._upscaler.redraws(self._settings.mode, self._settings.sampling), time.perf_counter()
+        upscaler = self._upscaler(decoded.made)
+        redraws, start = upscaler.redraws(self._settings.mode, self._settings.sampling), time.perf_counter()
         # Frames that were made before some candidate was replaced would flicker; then all are made again.
         while (computed := self._frames(decoded, animation, redraws, progress)) is None:
             pass
@@ -172,7 +181,7 @@ class Computer:
             file = writer.finish()
         file = replace(file, warnings=(*animation.first.warnings, *file.warnings))
         result = replace(result, lr_psnr=min((value for value in agreement if value is not None), default=None))
-        return Computed(decoded.job, result, decoded.mark, file, len(animation))
+        return Computed(decoded.job, result, decoded.made, decoded.mark, file, len(animation))
 
     def _upscaled(
         self,
@@ -182,7 +191,7 @@ class Computer:
         redraws: Redraws | None = None,
     ) -> UpscaleResult:
         stem = decoded.job.candidates
-        return self._upscaler.upscale(
+        return self._upscaler(decoded.made).upscale(
             picture,
             mode=self._settings.mode,
             sampling=self._settings.sampling,
@@ -197,9 +206,6 @@ class Computer:
 class Writer:
     """The third stage: encodes a result and writes it whole or not at all."""
 
-    def __init__(self, made: Made) -> None:
-        self._made = made
-
     def __call__(self, computed: Computed) -> Done:
         """Write one result.
 
@@ -213,7 +219,7 @@ class Writer:
         else:
             warnings = self._write_file(computed)
         return Done(
-            job.input, job.output, self._made, result.picture.width, result.picture.height, result.seconds,
+            job.input, job.output, computed.made, result.picture.width, result.picture.height, result.seconds,
             result.redraws, result.consistency, result.lr_psnr, warnings, computed.frames,
         )  # fmt: skip
 
@@ -231,28 +237,39 @@ class Writer:
 
 
 def run(
-    plan: Plan, settings: BatchSettings, upscaler: Upscaler, made: Made, progress: Callable[[Progress], None] | None
+    plan: Plan,
+    stages: tuple[Reader, Computer, Writer],
+    made: Made,
+    progress: Callable[[Progress], None] | None,
 ) -> Iterator[Outcome]:
     """Drive the stages, one picture after the other.
 
     Args:
         plan: what to do.
-        settings: of the run.
-        upscaler: with the weights that the settings name.
-        made: what the settings come to with them.
+        stages: what it is done with.
+        made: with what results are made, as far as that is known before any picture is read.
         progress: called when a picture begins, while it is computed, and when it has its outcome.
+
+    Raises:
+        WeightsError: weights that were chosen are missing, cannot be fetched or fail their checksum.
+        CheckpointError: they are damaged.
     """
-    read, compute, write = Reader(settings, made, upscaler.scale), Computer(settings, upscaler), Writer(made)
+    read, compute, write = stages
     for index, planned in enumerate(plan.decide(made)):
         if isinstance(planned, Outcome):
             yield planned
             continue
         report = _reporter(progress, planned.input, index, len(plan))
         report(0.0)
+        known = made
         try:
-            outcome: Outcome = write(compute(read(planned), report))
+            decoded = read(planned)
+            known = decoded.made
+            outcome: Outcome = write(compute(decoded, report))
+        except (WeightsError, CheckpointError):  # not one picture's matter
+            raise
         except Exception as error:  # one picture must not end the run of many
-            outcome = Failed(planned.input, planned.output, made, error)
+            outcome = Failed(planned.input, planned.output, known, error)
         report(1.0)
         yield outcome
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from srspace import modes
+from srspace.assessment import Assessment
+from srspace.config import AUTO_WEIGHTS
 from srspace.errors import SRSpaceError
+from srspace.families import FAMILIES
 
 if TYPE_CHECKING:
     from srspace.batch.settings import BatchSettings
@@ -17,7 +20,12 @@ if TYPE_CHECKING:
 
 
 _USUAL = "independent"
-_LATER = ("latents", "parameters", "consistency")  # keys that came later than the others, and follow them in a record
+_LATER = (
+    "latents",
+    "parameters",
+    "consistency",
+    "assessment",
+)  # keys that came later than the others, and follow them in a record
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,8 @@ class Made:
     """With what a result is made; None stands for what is not known or does not apply.
 
     Attributes:
-        weights: the flow's weights, as they were named.
+        weights: the flow's weights, as they were named or chosen; ``"auto"`` of a picture that no weights were chosen
+            for, because it was not read.
         fusion: the fusion network's, in a mode that uses one.
         mode: name of the mode.
         tau: temperature of the candidates; None in a mode that draws none.
@@ -38,6 +47,7 @@ class Made:
             that draws no candidates.
         parameters: all numbers that the mode was adjusted by.
         consistency: whether the result was to agree with the input; None where that was left to the weights.
+        assessment: why the weights were chosen; None where they were named.
     """
 
     weights: str | None = None
@@ -52,6 +62,7 @@ class Made:
     latents: str | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
     consistency: bool | None = None
+    assessment: Assessment | None = None
 
     @classmethod
     def by(cls, settings: BatchSettings, *, fusion: str | None, scale: int, device: str, precision: str) -> Made:
@@ -76,15 +87,22 @@ class Made:
     def told_by(cls, mark: Provenance | None) -> Made:
         """What a result's mark tells; nothing of a file without one."""
         told = {} if mark is None else {"latents": _USUAL if mark.settings.get("n") else None} | mark.settings
+        told["assessment"] = Assessment.from_dict(told.get("assessment"))
         return cls(**{f.name: told[f.name] for f in fields(cls) if f.name in told and f.name != "device"})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON holds them."""
+        return asdict(self) | {"assessment": self.assessment and self.assessment.to_dict()}
 
     def for_mark(self) -> dict[str, Any]:
         """What a mark tells: folders by their names alone, so that it gives no path away."""
-        told = {k: v for k, v in asdict(self).items() if k != "device"}
+        told = self.to_dict()
+        del told["device"]
         if told["latents"] in (None, _USUAL):  # so that marks of earlier versions stay equal
             del told["latents"]
-        if not told["parameters"]:  # likewise
-            del told["parameters"]
+        for key in ("parameters", "assessment"):  # likewise
+            if not told[key]:
+                del told[key]
         if told["consistency"] is None:  # likewise
             del told["consistency"]
         for key in ("weights", "fusion"):
@@ -111,7 +129,7 @@ class Outcome:
 
     def record(self) -> dict[str, Any]:
         """The outcome as JSON can hold it; every kind has the same keys, and what does not apply is None."""
-        made = asdict(self.made)
+        made = self.made.to_dict()
         return (
             {"input": self.input, "output": self.output, "status": self.status, "error": None}
             | {key: made.pop(key) for key in tuple(made) if key not in _LATER}
@@ -177,9 +195,15 @@ class Kept(Outcome):
 
     @property
     def differs(self) -> bool:
-        """Whether its mark tells of other settings than were asked for; device and precision do not count."""
+        """Whether its mark tells of other settings than were asked for; device and precision do not count.
+
+        Where weights are chosen for each picture, those of a family are not other ones.
+        """
         found, asked = self.made.for_mark(), self.asked.for_mark()
-        return self.made != Made() and any(found.get(k) != asked.get(k) for k in {*found, *asked} - {"precision"})
+        ignored = {"precision", "assessment"}
+        if asked["weights"] == AUTO_WEIGHTS and found["weights"] in {family.weights for family in FAMILIES}:
+            ignored |= {"weights", "fusion"}
+        return self.made != Made() and any(found.get(k) != asked.get(k) for k in {*found, *asked} - ignored)
 
     def record(self) -> dict[str, Any]:
         """As of :class:`Outcome`."""

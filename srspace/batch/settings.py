@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from srspace import modes
-from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
+from srspace.config import AUTO_WEIGHTS, SamplingConfig
 from srspace.errors import UsageError
 from srspace.images import format_named
 from srspace.modes import Mode
@@ -18,9 +18,11 @@ class BatchSettings:
     """How pictures are upscaled and where results go; it can be pickled, for other processes.
 
     Attributes:
-        weights: the flow's weights: a catalogue name, a folder, or ``hf://owner/repo[@revision]``.
+        weights: the flow's weights: a catalogue name, a folder, or ``hf://owner/repo[@revision]``; or ``"auto"``: for
+            each picture the family that suits it, see :mod:`srspace.families`. A family without the network that the
+            mode needs is not chosen.
         fusion: the fusion network of a mode that needs one, named like ``weights`` (None: the catalogue's for
-            ``weights``).
+            ``weights``). Where weights are chosen, a network of the catalogue brings its own flow for all pictures.
         mode: how candidates are collapsed: a name of :func:`srspace.modes.every`, or a mode of your own (None: what
             :func:`srspace.hub.usual_mode` gives for the weights).
         parameters: numbers that the mode is adjusted by, by name; the others have the mode's defaults.
@@ -44,7 +46,7 @@ class BatchSettings:
         UsageError: the mode, a parameter or the format is unknown, or settings do not go together.
     """
 
-    weights: str = DEFAULT_WEIGHTS
+    weights: str = AUTO_WEIGHTS
     fusion: str | None = None
     mode: str | Mode | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)

@@ -41,6 +41,15 @@ def weights(kind: str = "") -> Completion:
     return complete(names)
 
 
+def chosen_weights(incomplete: str) -> list[str]:
+    """Complete weights of a flow, or the word that stands for those that suit each picture."""
+    from srspace.config import AUTO_WEIGHTS
+    from srspace.hub import load_catalog
+
+    flows = [name for name, entry in load_catalog().items() if entry.kind == "flow"]
+    return [name for name in (AUTO_WEIGHTS, *flows) if name.startswith(incomplete)]
+
+
 def latents() -> Iterable[str]:
     """Ways to draw latents."""
     from srspace.config import SamplingConfig

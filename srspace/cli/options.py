@@ -71,6 +71,13 @@ Weights = Annotated[
         help="Weights of the flow: a name of 'srspace weights list', a folder, or hf://owner/repo[@revision].",
     ),
 ]  # fmt: skip
+AutoWeights = Annotated[
+    str,
+    option(
+        "--weights", "-w", panel=ADVANCED, metavar="NAME", autocompletion=completion.chosen_weights,
+        help="Weights: auto (those that suit each picture), catalogue name, folder or hf://owner/repo[@revision].",
+    ),
+]  # fmt: skip
 Device = Annotated[
     str,
     option(

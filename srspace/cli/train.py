@@ -16,7 +16,7 @@ from srspace.cli.output import message, named_progress
 from srspace.training.kinds import KINDS, Kind, Training
 from srspace.training.recipes import find_recipe, read_table, recipes
 
-app = App(help="Train an encoder, a flow, or a fusion network with or without a dial.")
+app = App(help="Train an encoder, a flow, a fusion network with or without a dial, or the assessor.")
 
 _PANELS = ("{kind}", "Fresh network", "Training", "Pictures", DEVICE)
 _NAMES = {

@@ -15,12 +15,12 @@ from srspace.cli.completion import complete
 from srspace.cli.failures import EXIT_FAILED, EXIT_OK, in_words
 from srspace.cli.grid import Grid, check_grid, write_grid
 from srspace.cli.options import ADVANCED, IO, SAMPLING, argument, flag, option, takes
-from srspace.config import DEFAULT_WEIGHTS, SamplingConfig, parse_memory
+from srspace.config import AUTO_WEIGHTS, SamplingConfig, parse_memory
 from srspace.errors import SRSpaceError
 from srspace.modes import Mode
 
 if TYPE_CHECKING:
-    from srspace.batch import BatchSettings, Outcome
+    from srspace.batch import BatchSettings, Made, Outcome
 
 _EPILOG_WIDTH = 78
 _NAMES = 20
@@ -113,7 +113,7 @@ class Options:
     precision: options.Precision = "auto"
     tile: options.Tile = None
     max_memory: options.MaxMemory = None
-    weights: options.Weights = DEFAULT_WEIGHTS
+    weights: options.AutoWeights = AUTO_WEIGHTS
     fusion: Annotated[
         str | None,
         option(
@@ -246,6 +246,16 @@ def _write_grid(target: Path, options: Options) -> None:
         write_grid(target, Path(options.inputs[0]), settings, report)
 
 
+def _chosen(made: Made) -> str:
+    """Which weights were chosen for a picture, and why; nothing where they were named."""
+    assessment = made.assessment
+    if assessment is None:
+        return ""
+    if assessment.family != made.weights:
+        return f"; weights {made.weights}, because {assessment.family} has no network for the mode {made.mode}"
+    return f"; weights {made.weights}: {', '.join(assessment.reasons) or 'no damage found'}"
+
+
 def _words(outcome: Outcome) -> str:
     """What is told of an outcome, beside the name of the input."""
     from srspace.batch import Done, Failed, Kept, LeftOut, Skipped
@@ -264,7 +274,9 @@ def _words(outcome: Outcome) -> str:
             frames = f"{outcome.frames} frames, " if outcome.frames > 1 else ""
             count = len(outcome.redraws)
             redrawn = f", {count} candidate{'s' if count > 1 else ''} redrawn" if count else ""
-            return f"-> {outcome.output} ({outcome.width}x{outcome.height}, {frames}{outcome.seconds:.1f} s{redrawn})"
+            size = f"{outcome.width}x{outcome.height}"
+            told = f"{frames}{outcome.seconds:.1f} s{redrawn}{_chosen(outcome.made)}"
+            return f"-> {outcome.output} ({size}, {told})"
         case Kept():
             size = "unreadable" if outcome.width is None else f"{outcome.width}x{outcome.height}"
             return f"-> {outcome.output} (kept, {size}{', made with other settings' if outcome.differs else ''})"

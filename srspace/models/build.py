@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from srspace.config import DialConfig, FlowConfig, FusionConfig, RRDBConfig
+from srspace.config import AssessorConfig, DialConfig, FlowConfig, FusionConfig, RRDBConfig
 from srspace.errors import CheckpointError
+from srspace.models.assessor import Assessor
 from srspace.models.dial import DialFusion
 from srspace.models.fusion import FusionNet, SetFusionNet
 from srspace.models.rrdb import RRDBNet
@@ -19,8 +20,8 @@ def build(config: dict[str, Any]) -> nn.Module:
 
     Args:
         config: ``{"kind": "flow", "encoder": {...}, "flow": {...}}``, ``{"kind": "encoder", "encoder": {...}}``,
-            ``{"kind": "fusion", "fusion": {...}}`` or ``{"kind": "dial-fusion", "fusion": {...}}``; other keys are left
-            alone.
+            ``{"kind": "fusion", "fusion": {...}}``, ``{"kind": "dial-fusion", "fusion": {...}}`` or
+            ``{"kind": "assessor", "assessor": {...}}``; other keys are left alone.
 
     Raises:
         CheckpointError: the kind is unknown or the sizes do not make a network.
@@ -36,6 +37,8 @@ def build(config: dict[str, Any]) -> nn.Module:
             return SetFusionNet(sizes) if sizes.samples is None else FusionNet(sizes)
         if kind == "dial-fusion":
             return DialFusion(DialConfig.from_dict(config["fusion"]))
+        if kind == "assessor":
+            return Assessor(AssessorConfig.from_dict(config["assessor"]))
     except KeyError as error:
         raise CheckpointError(f"the configuration has no section {error}.") from error
     except ValueError as error:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from srspace.config import DialConfig, FlowConfig, FusionConfig, RRDBConfig, TrainConfig
+from srspace.config import AssessorConfig, DialConfig, FlowConfig, FusionConfig, RRDBConfig, TrainConfig
 from srspace.errors import UsageError
 from srspace.fields import Field, build, fields_of
 from srspace.suggestions import did_you_mean
 from srspace.training.settings import (
+    AssessorTaskConfig,
     DataConfig,
     DialTaskConfig,
     EncoderTaskConfig,
@@ -85,6 +86,14 @@ KINDS = {
             DialTaskConfig,
             DialConfig,
             ("blocks", "channels", "embedding"),
+        ),
+        Kind(
+            "assessor",
+            "Train the network that tells damaged pictures from clean ones.",
+            "srspace.training.assessor:AssessorTask",
+            AssessorTaskConfig,
+            AssessorConfig,
+            ("width",),
         ),
     )
 }

@@ -228,6 +228,38 @@ class DialTaskConfig:
             raise UsageError("the shares of the two ends of the dial, and their sum, must lie between 0 and 1.")
 
 
+@dataclass(frozen=True)
+class AssessorTaskConfig:
+    """Training the network that assesses pictures.
+
+    Attributes:
+        start: weights of such a network to go on from; their sizes win over the options for a fresh one.
+        examples: LR images to learn from; they are made before training starts.
+        clean_share: share of the images that are left clean, in [0, 1].
+        weak_share: share that is damaged weakly; the others are damaged like pictures from the web.
+        grey_share: share of all images that lose their colours.
+        side_weight: weight of naming the damage beside choosing the family.
+    """
+
+    start: str | None = None
+    examples: int = 6144
+    clean_share: float = 0.3
+    weak_share: float = 0.4
+    grey_share: float = 0.1
+    side_weight: float = 0.3
+
+    def __post_init__(self) -> None:
+        _check_weights(self.side_weight)
+        if self.examples < 2:
+            raise UsageError(f"at least 2 examples are needed, not {self.examples}.")
+        if min(self.clean_share, self.weak_share) < 0 or self.clean_share + self.weak_share > 1:
+            raise UsageError(
+                "the shares of clean and weakly damaged images must lie between 0 and 1, together as well."
+            )
+        if not 0 <= self.grey_share <= 1:
+            raise UsageError("the share of grey images must lie between 0 and 1.")
+
+
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise UsageError(f"the {what} must be {' or '.join(choices)}, not {value!r}.")

@@ -67,7 +67,7 @@ class Sources:
             raise UsageError(f"patch ({patch}) and tile ({tile}) must be multiples of {scale}, the tile the larger.")
         if any(tile * factor < patch for factor in self.data.reductions):
             raise UsageError(f"a reduction must be at least {patch / tile:.2g} (patch / tile).")
-        progress = self._progress(f"reading {folder}")
+        progress = self.reporter(f"reading {folder}")
         pool = load_pool(folder, scale=scale, tile=tile, device=self.device, progress=progress)
         wide = augmented(pool, augmentations(self.data, self.train.seed))
         return replace(wide, damage=self._damage(scale))
@@ -87,7 +87,7 @@ class Sources:
         if self.held_out is None:
             return None
         side = min(_HELD_OUT_SIDE, self.data.tile) // scale * scale
-        progress = self._progress(f"reading {self.held_out}")
+        progress = self.reporter(f"reading {self.held_out}")
         hr, lr = centre_crops(self.held_out, side=side, scale=scale, device=self.device, progress=progress)
         damage = self._damage(scale)
         if damage is not None:
@@ -99,7 +99,8 @@ class Sources:
     def _damage(self, scale: int) -> Damage | None:
         return Degradation(DegradeConfig(scale=scale)) if self.data.damage == "real" else None
 
-    def _progress(self, what: str) -> Progress | None:
+    def reporter(self, what: str) -> Progress | None:
+        """What is told the share done of something, in [0, 1]; None where nobody listens."""
         report = self.progress
         if report is None:
             return None

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from srspace import modes
-from srspace.config import DEFAULT_WEIGHTS, PRECISIONS
+from srspace.config import AUTO_WEIGHTS, DEFAULT_WEIGHTS, PRECISIONS
 from srspace.data.catalog import load_catalog
 from srspace.images import writable
 from srspace.metrics import every
@@ -55,10 +55,12 @@ def test_names_are_completed(path: str, name: str, expected: object):
 
 
 def test_weights_are_completed_by_kind():
-    assert completions("upscale", "--weights") == [DEFAULT_WEIGHTS, "srflow-da-x4-real-lite"]
+    assert completions("upscale", "--weights")[:2] == [AUTO_WEIGHTS, DEFAULT_WEIGHTS]
+    assert completions("upscale", "--weights", "au") == [AUTO_WEIGHTS]
+    assert completions("bench run", "--weights")[0] == DEFAULT_WEIGHTS
     assert completions("upscale", "--fusion", "fusion-lpips-s") == ["fusion-lpips-stack-x4-lite"]
     assert {DEFAULT_WEIGHTS, "fusion-l1-x4-lite"} <= set(completions("weights info", "name"))
-    assert completions("train flow", "--from", "srflow-da-x4-l") == [DEFAULT_WEIGHTS]
+    assert completions("train flow", "--from", "srf")[0] == DEFAULT_WEIGHTS
     assert "flow-5-perceptual" in completions("train flow", "--recipe", "flow-5")
     assert completions("data pull", "name", "lpips-v") == ["lpips-vgg"]
 

@@ -41,6 +41,8 @@ def small(recipe: Recipe, weights: Path) -> dict[str, object]:
     if recipe.kind == "fusion":
         values |= {"weights": [str(weights / "flow")], "patches": 1, "refresh": 1}
         values |= {"start": str(weights / recipe.options["kind"])}
+    elif recipe.kind == "assessor":
+        values |= {"tile": 176, "patch": 96, "examples": 4}
     elif recipe.kind == "dial":
         values |= {"weights": str(weights / "flow"), "start": str(weights / "dial")}
     else:
@@ -55,7 +57,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from srspace.data.render import render_tiles
 
     folder = tmp_path_factory.mktemp("pictures")
-    for i, tile in enumerate(render_tiles(2, 160)):
+    for i, tile in enumerate(render_tiles(2, 176)):
         Image.fromarray(tile.permute(1, 2, 0).numpy()).save(folder / f"{i}.png")
     return folder
 
@@ -70,7 +72,7 @@ def test_every_recipe_can_be_run(name: str, weights: Path, pictures: Path, tmp_p
     assert len(parts) == 1 + len(training.data.reductions) + bool(training.data.rendered) + bool(
         training.data.stretched_share
     )
-    if name in ("encoder-4-permuted", "flow-7-perceptual", "joint-4-l2", "fusion-lpips-6", "dial-real-1"):
+    if name in ("encoder-4-permuted", "flow-7-perceptual", "joint-4-l2", "fusion-lpips-6", "dial-real-1", "assessor-1"):
         record = Loop(task, training.train, tmp_path, execution=EXACT).run()
         assert record["iteration"] == 1
 
@@ -93,7 +95,7 @@ def test_settings_can_be_written_and_read_again():
 
 
 def test_mistakes_are_named(tmp_path: Path):
-    with pytest.raises(UsageError, match="one of encoder, flow, fusion, dial, not 'dog'"):
+    with pytest.raises(UsageError, match="one of encoder, flow, fusion, dial, assessor, not 'dog'"):
         Training.of("dog", {})
     with pytest.raises(UsageError, match="training flow has no setting nb"):
         Training.of("flow", {"nb": 3})
