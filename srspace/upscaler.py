@@ -22,7 +22,7 @@ from srspace.images import Picture, fill_transparent
 from srspace.models import DialFusion, Fusion, PreparedSRFlow, SRFlow, prepared
 from srspace.modes import Mode, SinkMaker, usual
 from srspace.resize import imresize
-from srspace.sampling import Redraw, Sampler
+from srspace.sampling import Redraw, Redraws, Sampler
 
 __all__ = ["Redraw", "UpscaleResult", "Upscaler"]
 
@@ -127,6 +127,10 @@ class Upscaler:
         mode = _find(mode)
         self._check(mode, mode.count(_resolved(mode, sampling).samples), parameters)
 
+    def redraws(self, mode: str | Mode | None = None, sampling: SamplingConfig | None = None) -> Redraws:
+        """A record of replaced candidates, still empty, for :meth:`upscale` to share between frames."""
+        return Redraws.of(_resolved(self._mode(mode), sampling))
+
     def upscale(
         self,
         picture: Picture,
@@ -136,6 +140,7 @@ class Upscaler:
         consistency: bool | None = None,
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Picture], None] | None = None,
+        redraws: Redraws | None = None,
         **parameters: float,
     ) -> UpscaleResult:
         """Upscale one picture, with its alpha, grey and colour profile kept.
@@ -152,6 +157,8 @@ class Upscaler:
             on_candidate: called with every candidate's index and picture, in order, once all are final. Candidates
                 are then gathered as whole pictures, in memory or in a temporary file; otherwise they never leave the
                 device.
+            redraws: shared by the frames of an animation, so that the same candidates are replaced in all of them
+                (see :meth:`redraws`). One replaced later than in the first frame makes the frames before it differ.
             **parameters: the mode's (see :attr:`srspace.modes.Mode.parameters`).
 
         Raises:
@@ -170,13 +177,14 @@ class Upscaler:
         def finished(image: Tensor) -> Picture:
             return _picture(image, sr_alpha, picture)
 
-        image, redraws = self.collapse(
+        image, replaced = self.collapse(
             lr, mode=mode, sampling=sampling, consistency=consistency, progress=progress,
-            on_candidate=None if on_candidate is None else lambda i, x: on_candidate(i, finished(x)), **parameters,
+            on_candidate=None if on_candidate is None else lambda i, x: on_candidate(i, finished(x)),
+            redraws=redraws, **parameters,
         )  # fmt: skip
         return UpscaleResult(
             picture=finished(image), mode=mode.name, samples=mode.count(sampling.samples), sampling=sampling,
-            redraws=redraws, seconds=time.perf_counter() - start, parameters=mode.settings(parameters),
+            redraws=replaced, seconds=time.perf_counter() - start, parameters=mode.settings(parameters),
             consistency=self._consistent(mode, consistency, parameters), lr_psnr=agreement(image, lr, self.device),
         )  # fmt: skip
 
@@ -189,6 +197,7 @@ class Upscaler:
         consistency: bool | None = None,
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Tensor], None] | None = None,
+        redraws: Redraws | None = None,
         **parameters: float,
     ) -> tuple[Tensor, tuple[Redraw, ...]]:
         """:meth:`upscale` between tensors.
@@ -200,6 +209,7 @@ class Upscaler:
             consistency: as of :meth:`upscale`.
             progress: as of :meth:`upscale`.
             on_candidate: as of :meth:`upscale`; called with every candidate's index and image ``(3, H, W)``.
+            redraws: as of :meth:`upscale`.
             **parameters: as of :meth:`upscale`.
 
         Returns:
@@ -214,7 +224,7 @@ class Upscaler:
         sampling = _resolved(mode, sampling)
         count = mode.count(sampling.samples)
         maker = self.maker(mode, count, parameters, consistency=consistency)
-        sampler = Sampler(self.prepared, lr, sampling, progress=progress)
+        sampler = Sampler(self.prepared, lr, sampling, progress=progress, redraws=redraws)
         if on_candidate is None:
             return sampler.collapse(maker), tuple(sampler.redraws)
         height, width = (side * self.scale for side in lr.shape[1:])
@@ -278,6 +288,6 @@ def _resolved(mode: Mode, sampling: SamplingConfig | None) -> SamplingConfig:
 
 def _picture(image: Tensor, alpha: np.ndarray | None, source: Picture) -> Picture:
     rgb = image.numpy().transpose(1, 2, 0)
-    if source.grey:
+    if source.grey or source.neutral:
         rgb = np.repeat(rgb.mean(2, keepdims=True), 3, axis=2)
     return replace(source, rgb=np.ascontiguousarray(rgb, np.float32), alpha=alpha)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from srspace.batch import BatchSettings, Outcome
 
 _EPILOG_WIDTH = 78
+_NAMES = 20
 
 
 def _parameters() -> dict[str, Any]:
@@ -62,7 +63,7 @@ class Options:
         str | None,
         option(
             "--format", panel=IO, metavar="NAME", autocompletion=complete(completion.formats),
-            help="Format of the results: png, tiff, webp, jpeg or avif.", default="as the input",
+            help="Format of the results: png, tiff, webp, jpeg, avif, gif or jxl.", default="as the input",
         ),
     ] = None  # fmt: skip
     suffix: Annotated[
@@ -77,6 +78,11 @@ class Options:
     save_samples: Annotated[
         Path | None, option("--save-samples", panel=IO, metavar="DIR", help="Also save every candidate, as PNG.")
     ] = None
+    strip: Annotated[bool, flag("--strip", panel=IO, help="Leave EXIF, XMP, IPTC, texts and dpi out of results.")] = (
+        False
+    )
+    strip_gps: Annotated[bool, flag("--strip-gps", panel=IO, help="Leave out where a picture was taken.")] = False
+    first_frame: Annotated[bool, flag("--first-frame", panel=IO, help="Of animations, take the first frame.")] = False
     grid: Grid = None
     preview: Annotated[
         bool, flag("--preview", panel=IO, help="Show results in the terminal; nothing where output is piped.")
@@ -144,6 +150,9 @@ class Options:
             recursive=self.recursive,
             overwrite=self.overwrite,
             save_samples=self.save_samples,
+            strip=self.strip,
+            strip_gps=self.strip_gps,
+            first_frame=self.first_frame,
         )
 
 
@@ -154,22 +163,36 @@ def upscale(options: Options) -> int:
     Existing results are kept unless --overwrite is given. Results of earlier runs among the inputs are skipped. JSON
     goes to standard output, or to standard error when the picture itself goes to standard output.
     """
-    from srspace.batch import upscale_files
+    from srspace.batch import LeftOut, upscale_files
     from srspace.cli.output import batch_progress, message
 
     check_grid(options.grid, options.inputs)
-    statuses = []
+    statuses: list[str] = []
+    left_out: dict[str, list[str]] = {}
     with batch_progress(quiet=options.quiet or options.as_json) as progress:
         for outcome in upscale_files(options.inputs, options.settings(), progress):
-            statuses.append(outcome.status)
+            if isinstance(outcome, LeftOut):
+                left_out.setdefault(outcome.reason, []).append(Path(outcome.input).name)
+            else:
+                statuses.append(outcome.status)
             _print(outcome, options)
             _preview(outcome, options)
     if options.grid is not None:
         _write_grid(options.grid, options)
     failed, tried = statuses.count("failed"), len(statuses) - statuses.count("skipped")
+    if left_out and not options.quiet and not options.as_json:
+        count = sum(map(len, left_out.values()))
+        told = "; ".join(f"{_listed(names)} ({reason})" for reason, names in left_out.items())
+        message(f"{count} {'file was' if count == 1 else 'files were'} left out: {told}.")
     if failed and tried > 1 and not options.quiet and not options.as_json:
         message(f"{failed} of {tried} pictures failed.")
     return EXIT_FAILED if failed else EXIT_OK
+
+
+def _listed(names: list[str]) -> str:
+    """The first of many names, and how many more there are."""
+    more = len(names) - _NAMES
+    return ", ".join(names[:_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def epilog() -> str:
@@ -185,7 +208,7 @@ def _hanging(text: str, column: int) -> str:
 
 
 def _print(outcome: Outcome, options: Options) -> None:
-    from srspace.batch import STDIO, Failed
+    from srspace.batch import STDIO, Done, Failed, LeftOut
     from srspace.cli.output import message, print_json, show_traceback
 
     words = _words(outcome)
@@ -196,8 +219,10 @@ def _print(outcome: Outcome, options: Options) -> None:
         print_json(outcome.record() | told, error=outcome.output == STDIO)
     elif isinstance(outcome, Failed):
         message(f"srspace: {words}")
-    elif not options.quiet:
+    elif not options.quiet and not isinstance(outcome, LeftOut):
         message(f"{outcome.input} {words}")
+        for warning in outcome.warnings if isinstance(outcome, Done) else ():
+            message(f"{outcome.input}: {warning}")
 
 
 def _preview(outcome: Outcome, options: Options) -> None:
@@ -223,7 +248,7 @@ def _write_grid(target: Path, options: Options) -> None:
 
 def _words(outcome: Outcome) -> str:
     """What is told of an outcome, beside the name of the input."""
-    from srspace.batch import Done, Failed, Kept, Skipped
+    from srspace.batch import Done, Failed, Kept, LeftOut, Skipped
     from srspace.cli.output import unexpected
 
     match outcome:
@@ -233,10 +258,13 @@ def _words(outcome: Outcome) -> str:
             return f"{outcome.input}: {unexpected(outcome.error)}"
         case Skipped():
             return f"skipped: {outcome.reason}; name it alone to upscale it again."
+        case LeftOut():
+            return f"left out: {outcome.reason}."
         case Done():
+            frames = f"{outcome.frames} frames, " if outcome.frames > 1 else ""
             count = len(outcome.redraws)
             redrawn = f", {count} candidate{'s' if count > 1 else ''} redrawn" if count else ""
-            return f"-> {outcome.output} ({outcome.width}x{outcome.height}, {outcome.seconds:.1f} s{redrawn})"
+            return f"-> {outcome.output} ({outcome.width}x{outcome.height}, {frames}{outcome.seconds:.1f} s{redrawn})"
         case Kept():
             size = "unreadable" if outcome.width is None else f"{outcome.width}x{outcome.height}"
             return f"-> {outcome.output} (kept, {size}{', made with other settings' if outcome.differs else ''})"
