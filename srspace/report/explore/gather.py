@@ -11,16 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from srspace import modes
 from srspace.collapse import Spool
-from srspace.errors import SRSpaceError, UsageError
-from srspace.hub import find_fusion
+from srspace.config import SamplingConfig
+from srspace.errors import UsageError
 from srspace.images import Picture, fill_transparent
 from srspace.metrics import to_uint8
-from srspace.modes import Mode
 from srspace.report.explore.measure import measured
 from srspace.report.explore.settings import Crop, ExploreSettings
 from srspace.report.explore.space import BICUBIC, CANDIDATE, ORIGINAL, Shown, Space
+from srspace.report.explore.variants import Variant, find_variants
 from srspace.report.spread import Spread
 from srspace.resize import imresize
 from srspace.sampling import Sampler
@@ -29,34 +28,6 @@ from srspace.upscaler import Upscaler
 Progress = Callable[[str, float], None]
 
 _DRAWN = 0.85  # of the time, where there is something to measure as well
-
-
-@dataclass(frozen=True)
-class _Variant:
-    """A mode at a value of its parameter."""
-
-    mode: Mode
-    parameter: str | None = None
-    value: float | None = None
-
-    @property
-    def parameters(self) -> dict[str, float]:
-        return {} if self.parameter is None or self.value is None else {self.parameter: self.value}
-
-    def shown(self, image: NDArray[np.uint8]) -> Shown:
-        return Shown(self.mode.name, image, self.parameter, self.value, help=self.mode.help)
-
-
-def load_upscaler(settings: ExploreSettings) -> Upscaler:
-    """The flow, with every fusion network that the catalogue has for it.
-
-    Raises:
-        WeightsError: the flow's weights are missing.
-        CheckpointError: weights are damaged.
-        UsageError: there is no such device or precision.
-    """
-    usable = [mode for mode in _merging() if mode.network is None or _has_network(settings.weights, mode.network)]
-    return Upscaler.load(settings.weights, modes=usable, device=settings.device, precision=settings.precision)
 
 
 def gather(
@@ -72,7 +43,7 @@ def gather(
 
     Args:
         picture: the input.
-        upscaler: of :func:`load_upscaler`; modes whose network it lacks are left out.
+        upscaler: of :func:`srspace.report.explore.load_upscaler`; modes whose network it lacks are left out.
         settings: how.
         name: what to call the picture.
         hr: the original, ``scale`` times as large; metrics are then taken.
@@ -86,107 +57,45 @@ def gather(
     start = time.perf_counter()
     crop = settings.crop or Crop.middle(picture.width, picture.height)
     crop.check(picture.width, picture.height)
-    original = None if hr is None else _original(hr, picture, upscaler.scale)
-    lr = _tensor(picture, crop, 1)
-    sampling = settings.sampling
-    variants, notes = _variants(upscaler, settings)
-    counts = [variant.mode.count(sampling.samples) for variant in variants]
-    samples = max([sampling.samples or 0, *counts]) or 1
-    share = _DRAWN if original is not None else 1.0
+    if hr is not None:
+        _check_size(hr, picture, upscaler.scale)
     finished = _Finished(picture.grey)
-    height, width = (side * upscaler.scale for side in lr.shape[1:])
-    limit = sampling.max_memory if upscaler.device.type == "cpu" else None
-    with Spool(samples, height, width, limit=limit) as spool:
-        makers = [
-            upscaler.maker(variant.mode, count, variant.parameters)
-            for variant, count in zip(variants, counts, strict=True)
-        ]
-        resolved = replace(sampling, samples=samples, latents=sampling.latents or "independent")
-        sampler = Sampler(
-            upscaler.prepared, lr, resolved, progress=lambda done: report("exploring: drawing candidates", share * done)
-        )
-        *images, _ = sampler.collapse_all([*makers, spool.maker])
-        spread = Spread()
-        candidates = []
-        for index, candidate in enumerate(spool):
-            spread.add(candidate.permute(1, 2, 0).numpy())
-            candidates.append(Shown(CANDIDATE, finished(candidate), index=index, help="one draw of the flow"))
-    pictures = [
-        Shown(BICUBIC, finished(imresize(lr, upscaler.scale)), help="interpolation, without a network"),
-        *(variant.shown(finished(image)) for variant, image in zip(variants, images, strict=True)),
-        *candidates,
-    ]
+    lr = _part(picture, crop)
+    variants, notes = find_variants(upscaler, settings)
+    share = _DRAWN if hr is not None else 1.0
+    drawing = _draw(
+        lr, variants, upscaler, settings.sampling, finished,
+        lambda done: report("exploring: drawing candidates", share * done),
+    )  # fmt: skip
+    bicubic = Shown(BICUBIC, finished(imresize(lr, upscaler.scale)), help="interpolation, without a network")
+    pictures, notes = [bicubic, *drawing.pictures], [*notes, *drawing.notes]
     metrics: tuple[str, ...] = ()
-    if original is not None:
-        reference = _tensor(original, crop, upscaler.scale)
+    if hr is not None:
+        original = _part(hr, crop, upscaler.scale)
         pictures, missing = measured(
-            pictures, to_uint8(reference), to_uint8(lr), settings,
+            pictures, to_uint8(original), to_uint8(lr), settings,
             progress=lambda done: report("exploring: measuring", share + (1 - share) * done),
         )  # fmt: skip
         metrics = tuple(name for name in settings.metrics if name not in missing)
         notes += missing.values()
-        pictures.append(Shown(ORIGINAL, finished(reference), help="what the input was made from"))
-    if sampler.redraws:
-        notes.append(f"{len(sampler.redraws)} candidates were redrawn, because the flow's inverse had exploded.")
+        pictures.append(Shown(ORIGINAL, finished(original), help="what the input was made from"))
     whole = (crop.width, crop.height) == (picture.width, picture.height)
     return Space(
-        name=name, lr=finished(lr), scale=upscaler.scale, pictures=pictures, deviation=spread.deviation(),
-        sampling=resolved, samples=samples, weights=settings.weights, crop=None if whole else crop, metrics=metrics,
-        lpips_net=settings.lpips_net, icc_profile=None if picture.grey else picture.icc_profile, notes=notes,
-        seconds=time.perf_counter() - start,
+        name=name, lr=finished(lr), scale=upscaler.scale, pictures=pictures, deviation=drawing.deviation,
+        sampling=drawing.sampling, samples=drawing.sampling.samples or 0, weights=settings.weights,
+        crop=None if whole else crop, metrics=metrics, lpips_net=settings.lpips_net,
+        icc_profile=None if picture.grey else picture.icc_profile, notes=notes, seconds=time.perf_counter() - start,
     )  # fmt: skip
 
 
-def _merging() -> list[Mode]:
-    """Modes that make one picture of several candidates or of none; single candidates are shown as such."""
-    return [mode for mode in modes.every().values() if not mode.single]
+@dataclass(frozen=True)
+class _Drawing:
+    """What one pass over the candidates gives: pictures of modes and candidates, and where candidates differ."""
 
-
-def _has_network(weights: str, kind: str) -> bool:
-    try:
-        find_fusion(weights, kind)
-    except SRSpaceError:
-        return False
-    return True
-
-
-def _variants(upscaler: Upscaler, settings: ExploreSettings) -> tuple[list[_Variant], list[str]]:
-    """What can be shown with these networks, from no candidates to the dial; and what is left out."""
-    found: list[_Variant] = []
-    notes: list[str] = []
-    for mode in sorted(_merging(), key=lambda mode: (mode.draws, bool(mode.parameters))):
-        if mode.network is not None and mode.network not in upscaler.fusion:
-            notes.append(f"The mode {mode.name} is left out: there is no network for it with these weights.")
-            continue
-        try:
-            upscaler.check(mode, settings.sampling)
-        except SRSpaceError as error:
-            notes.append(f"The mode {mode.name} is left out: {error}")
-            continue
-        if not mode.parameters:
-            found.append(_Variant(mode))
-            continue
-        parameter = mode.parameters[0]
-        values: Sequence[float] = np.linspace(parameter.low, parameter.high, settings.balances).tolist()
-        found += [_Variant(mode, parameter.name, round(value, 4)) for value in values]
-    return found, notes
-
-
-def _original(hr: Picture, picture: Picture, scale: int) -> Picture:
-    if (hr.width, hr.height) != (picture.width * scale, picture.height * scale):
-        raise UsageError(
-            f"the original is {hr.width}x{hr.height}; for an input of {picture.width}x{picture.height} it must be "
-            f"{picture.width * scale}x{picture.height * scale}."
-        )
-    return hr
-
-
-def _tensor(picture: Picture, crop: Crop, scale: int) -> Tensor:
-    """The part of a picture as ``(3, h, w)`` float32 in [0, 1]."""
-    rgb = picture.rgb if picture.alpha is None else fill_transparent(picture.rgb, picture.alpha)
-    rows = slice(crop.top * scale, (crop.top + crop.height) * scale)
-    columns = slice(crop.left * scale, (crop.left + crop.width) * scale)
-    return torch.from_numpy(np.ascontiguousarray(rgb[rows, columns].transpose(2, 0, 1)))
+    pictures: Sequence[Shown]
+    deviation: NDArray[np.float32]
+    sampling: SamplingConfig
+    notes: Sequence[str]
 
 
 class _Finished:
@@ -198,3 +107,45 @@ class _Finished:
     def __call__(self, image: Tensor) -> NDArray[np.uint8]:
         image = image.mean(0, keepdim=True).expand(3, -1, -1) if self.grey else image
         return np.ascontiguousarray(to_uint8(image).permute(1, 2, 0).numpy())
+
+
+def _draw(
+    lr: Tensor,
+    variants: Sequence[Variant],
+    upscaler: Upscaler,
+    sampling: SamplingConfig,
+    finished: _Finished,
+    progress: Callable[[float], None],
+) -> _Drawing:
+    samples = max([sampling.samples or 1, *(variant.count for variant in variants)])
+    sampling = replace(sampling, samples=samples, latents=sampling.latents or "independent")
+    height, width = (side * upscaler.scale for side in lr.shape[1:])
+    limit = sampling.max_memory if upscaler.device.type == "cpu" else None
+    with Spool(samples, height, width, limit=limit) as spool:
+        makers = [upscaler.maker(variant.mode, variant.count, variant.parameters) for variant in variants]
+        sampler = Sampler(upscaler.prepared, lr, sampling, progress=progress)
+        *images, _ = sampler.collapse_all([*makers, spool.maker])
+        pictures = [variant.shown(finished(image)) for variant, image in zip(variants, images, strict=True)]
+        spread = Spread()
+        for index, candidate in enumerate(spool):
+            spread.add(candidate.permute(1, 2, 0).numpy())
+            pictures.append(Shown(CANDIDATE, finished(candidate), index=index, help="one draw of the flow"))
+    redrawn = len(sampler.redraws)
+    notes = [f"{redrawn} candidates were redrawn, because the flow's inverse had exploded."] if redrawn else []
+    return _Drawing(pictures, spread.deviation(), sampling, notes)
+
+
+def _check_size(hr: Picture, picture: Picture, scale: int) -> None:
+    if (hr.width, hr.height) != (picture.width * scale, picture.height * scale):
+        raise UsageError(
+            f"the original is {hr.width}x{hr.height}; for an input of {picture.width}x{picture.height} it must be "
+            f"{picture.width * scale}x{picture.height * scale}."
+        )
+
+
+def _part(picture: Picture, crop: Crop, scale: int = 1) -> Tensor:
+    """A part as ``(3, h, w)`` float32 in [0, 1], of a picture ``scale`` times as large as the one that is cropped."""
+    rgb = picture.rgb if picture.alpha is None else fill_transparent(picture.rgb, picture.alpha)
+    rows = slice(crop.top * scale, (crop.top + crop.height) * scale)
+    columns = slice(crop.left * scale, (crop.left + crop.width) * scale)
+    return torch.from_numpy(np.ascontiguousarray(rgb[rows, columns].transpose(2, 0, 1)))

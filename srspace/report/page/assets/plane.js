@@ -49,7 +49,7 @@ function marker(point, [x, y], axes, area, taken, choose) {
     svg("circle", { class: "dot", cx: x, cy: y, r: point.small ? 3.5 : 6 }),
   );
   group.setAttribute("aria-label", `${point.label}: ${figures}`);
-  const place = point.small ? null : freePlace(x, y, 7.2 * point.short.length, area, taken);
+  const place = point.small ? null : freePlace(x, y, widthOfText(point.short), area, taken);
   if (place) {
     taken.push(place);
     const anchor = place.anchor;
@@ -62,6 +62,13 @@ function marker(point, [x, y], axes, area, taken, choose) {
     choose(point.key);
   });
   return group;
+}
+
+/** How wide a label is when it is bold, as that of a chosen point. */
+function widthOfText(text) {
+  const context = document.createElement("canvas").getContext("2d");
+  context.font = `700 12px ${getComputedStyle(document.body).fontFamily}`;
+  return context.measureText(text).width;
 }
 
 /** Where a label covers nothing: right, left, above or below its point; nowhere where all is taken. */
