@@ -10,7 +10,7 @@ from srspace.cli import options
 from srspace.cli.failures import EXIT_OK
 from srspace.cli.grid import Grid, check_grid
 from srspace.cli.options import IO, SAMPLING, argument, flag, option, takes
-from srspace.config import DEFAULT_WEIGHTS, SamplingConfig, parse_memory
+from srspace.config import AUTO_WEIGHTS, SamplingConfig, parse_memory
 from srspace.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Options:
     precision: options.Precision = "auto"
     tile: options.Tile = None
     max_memory: options.MaxMemory = None
-    weights: options.Weights = DEFAULT_WEIGHTS
+    weights: options.AutoWeights = AUTO_WEIGHTS
 
     def settings(self) -> ExploreSettings:
         """The same, as the library takes it."""
@@ -99,7 +99,7 @@ def explore(options: Options) -> int:
     from srspace.cli.output import message, named_progress
     from srspace.files import write_bytes
     from srspace.images import read_picture
-    from srspace.report.explore import gather, load_upscaler, to_html
+    from srspace.report.explore import gather, load_upscaler, settled, to_html
     from srspace.report.grid import save_grid
 
     settings, target = options.settings(), options.target()
@@ -108,6 +108,7 @@ def explore(options: Options) -> int:
     hr = None if options.hr is None else read_picture(options.hr)
     with named_progress(quiet=options.quiet) as report:
         report("exploring: loading weights", 0.0)
+        settings = settled(settings, picture)
         upscaler = load_upscaler(settings)
         space = gather(picture, upscaler, settings, name=options.input.name, hr=hr, progress=report)
         report("exploring: writing the page", 1.0)

@@ -40,9 +40,10 @@ def check_grid(grid: Path | None, inputs: list[str]) -> None:
 def write_grid(grid: Path, source: Path, settings: ExploreSettings, report: Callable[[str, float], None]) -> None:
     """Draw the grid of a picture and write it."""
     from srspace.images import read_picture
-    from srspace.report.explore import gather, load_upscaler
+    from srspace.report.explore import gather, load_upscaler, settled
     from srspace.report.grid import save_grid
 
     report("exploring: loading weights", 0.0)
     picture = read_picture(source)
+    settings = settled(settings, picture)
     save_grid(gather(picture, load_upscaler(settings), settings, name=source.name, progress=report), grid)

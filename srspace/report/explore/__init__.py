@@ -4,6 +4,6 @@ from srspace.report.explore.gather import gather
 from srspace.report.explore.page import to_html
 from srspace.report.explore.settings import Crop, ExploreSettings
 from srspace.report.explore.space import Shown, Space
-from srspace.report.explore.variants import load_upscaler
+from srspace.report.explore.variants import load_upscaler, settled
 
-__all__ = ["Crop", "ExploreSettings", "Shown", "Space", "gather", "load_upscaler", "to_html"]
+__all__ = ["Crop", "ExploreSettings", "Shown", "Space", "gather", "load_upscaler", "settled", "to_html"]

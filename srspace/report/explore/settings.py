@@ -77,7 +77,7 @@ class ExploreSettings:
     """How the SR space of a picture is shown.
 
     Attributes:
-        weights: of the flow; see :func:`srspace.hub.resolve_weights`.
+        weights: of the flow; see :func:`srspace.hub.resolve_weights`. ``"auto"`` is for :func:`settled`.
         sampling: how candidates are drawn; without a number of samples, each mode takes as many as it usually does.
         balances: at how many values of its parameter a mode that has one is shown, from 5 to 9.
         crop: the part of the input that is shown; None: all of it, or its middle where it is too large for a page.

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from srspace import modes
+from srspace.assessment import choose
+from srspace.config import AUTO_WEIGHTS
 from srspace.errors import NoFusionError, SRSpaceError
+from srspace.families import serving
 from srspace.hub import find_fusion
+from srspace.images import Picture
 from srspace.modes import Mode
 from srspace.report.explore.settings import ExploreSettings
 from srspace.report.explore.space import Shown
@@ -40,6 +44,18 @@ class Variant:
     def shown(self, image: NDArray[np.uint8]) -> Shown:
         """Its picture."""
         return Shown(self.mode.name, image, self.parameter, self.value, help=self.mode.help)
+
+
+def settled(settings: ExploreSettings, picture: Picture) -> ExploreSettings:
+    """Settings with weights named: where they are ``"auto"``, those that suit the picture.
+
+    Raises:
+        WeightsError: the weights that choose are missing.
+        CheckpointError: they are damaged.
+    """
+    if settings.weights != AUTO_WEIGHTS:
+        return settings
+    return replace(settings, weights=choose(picture, serving(modes.find(modes.DEFAULT))).weights)
 
 
 def load_upscaler(settings: ExploreSettings) -> Upscaler:
