@@ -11,6 +11,7 @@ EXTRAS = {
     "compare": ("spandrel", "other models beside ours in a benchmark"),
     "metrics": ("piq", "the metrics PieAPP and DISTS"),
     "plot": ("matplotlib", "plots of the perception-distortion plane"),
+    "formats": ("pillow_heif", "HEIC and JPEG XL, and more than 8 bits in JPEG XL and JPEG 2000"),
     "preview": ("textual_image", "sharper pictures from --preview, in terminals that can show them"),
     "no-reference": ("pyiqa", "the metrics NIQE, Ma and PI, for non-commercial use only"),
 }
