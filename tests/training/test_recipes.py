@@ -78,7 +78,7 @@ def test_every_recipe_can_be_run(name: str, weights: Path, pictures: Path, tmp_p
 
 
 def test_what_is_in_the_box_has_recipes_and_no_two_settings_share_a_name():
-    made_by = {"flow": {"encoder", "flow"}, "fusion": {"fusion"}, "dial-fusion": {"dial"}}
+    made_by = {"flow": {"encoder", "flow"}, "fusion": {"fusion"}, "dial-fusion": {"dial"}, "assessor": {"assessor"}}
     kinds = {recipe.kind for recipe in ALL.values()}
     assert kinds <= set(KINDS)
     assert all(made_by[entry.kind] <= kinds for entry in load_catalog().values())
