@@ -20,6 +20,7 @@ _EXPORTS = {
     "FlowConfig": "srspace.config",
     "FusionConfig": "srspace.config",
     "Kept": "srspace.batch",
+    "LeftOut": "srspace.batch",
     "Outcome": "srspace.batch",
     "MODES": "srspace.modes",
     "Picture": "srspace.images",
@@ -46,7 +47,7 @@ __all__ = ["__version__", *sorted(_EXPORTS)]
 if TYPE_CHECKING:
     from srspace.assessment import Assessment, assess
     from srspace.auto import AutoUpscaler
-    from srspace.batch import BatchSettings, Done, Failed, Kept, Outcome, Skipped, upscale_files
+    from srspace.batch import BatchSettings, Done, Failed, Kept, LeftOut, Outcome, Skipped, upscale_files
     from srspace.checkpoints import load_encoder, load_flow, load_fusion
     from srspace.collapse import sample
     from srspace.config import (

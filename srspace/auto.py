@@ -9,13 +9,13 @@ from dataclasses import replace
 from srspace import modes
 from srspace.assessment import Choice, choose, load_assessor
 from srspace.config import SamplingConfig
-from srspace.devices import pick_device, pick_precision
+from srspace.devices import PRECISION_NAMES, pick_device, pick_precision
 from srspace.errors import UsageError
 from srspace.families import CLEAN, FAMILIES, available, serving
 from srspace.hub import check_at_hand, usual_mode, weights_scale
 from srspace.images import Picture
 from srspace.modes import Mode, usual
-from srspace.upscaler import PRECISION_NAMES, Upscaler, UpscaleResult
+from srspace.upscaler import Upscaler, UpscaleResult
 
 
 class AutoUpscaler:
@@ -118,7 +118,7 @@ class AutoUpscaler:
         choice = self.choose(picture, mode=mode)
         result = self.family(choice.weights).upscale(
             picture, mode=mode, sampling=sampling, consistency=consistency, progress=progress,
-            on_candidate=on_candidate, **parameters,
+            on_candidate=on_candidate, redraws=None, **parameters,
         )  # fmt: skip
         return replace(result, weights=choice.weights, assessment=choice.assessment)
 

@@ -15,6 +15,7 @@ from srspace.config import PRECISIONS
 from srspace.errors import ResourceError, UsageError
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISION_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 

@@ -53,11 +53,13 @@ class NoPictureError(UsageError):
 
     Attributes:
         recursive: whether folders inside folders were searched.
+        left_out: names of files there that are not read.
     """
 
-    def __init__(self, places: Sequence[str], recursive: bool) -> None:
-        super().__init__(f"there are no pictures in {', '.join(places)}.")
-        self.recursive = recursive
+    def __init__(self, places: Sequence[str], recursive: bool, left_out: Sequence[str] = ()) -> None:
+        but = f" that can be read (left out: {', '.join(left_out)})" if left_out else ""
+        super().__init__(f"there are no pictures in {', '.join(places)}{but}.")
+        self.recursive, self.left_out = recursive, tuple(left_out)
 
 
 class EarlierResultsError(UsageError):
@@ -100,6 +102,38 @@ class TerminalError(UsageError):
 
 class ImageError(SRSpaceError):
     """An input is not a picture that can be read: wrong type, damaged, empty or too large."""
+
+
+class ForeignFormatError(ImageError):
+    """An input is a file of a kind that is never read.
+
+    Attributes:
+        kind: what it is, with an article.
+        advice: what to do instead.
+    """
+
+    def __init__(self, name: str, kind: str, advice: str) -> None:
+        super().__init__(f"{name} is {kind}, which is not read; {advice}.")
+        self.kind, self.advice = kind, advice
+
+
+class MissingReaderError(ImageError):
+    """An input needs a library that is not installed.
+
+    Attributes:
+        package: what is missing.
+        extra: the extra of srspace that installs it.
+    """
+
+    def __init__(self, name: str, kind: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{name} is {kind}; that needs {package}, which is not installed: pip install 'srspace[{extra}]'."
+        )
+        self.package, self.extra = package, extra
+
+
+class AnimationError(ImageError):
+    """Something was asked for that is done for stills only."""
 
 
 class OutputError(SRSpaceError):

@@ -17,13 +17,18 @@ from typing import Any
 
 from srspace import __version__
 
-_NAMESPACE = "urn:srspace:result"
+NAMESPACE = "urn:srspace:result"
+_RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
 _PACKET = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {rdf}>'
     '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:srspace="{namespace}"'
     ' xmp:CreatorTool="srspace {version}" srspace:source="{source}" srspace:settings="{settings}"/>'
     '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
+_DESCRIPTION = (
+    '<rdf:Description {rdf} rdf:about="" xmlns:srspace="{namespace}" srspace:version="{version}"'
+    ' srspace:source="{source}" srspace:settings="{settings}"/>'
 )
 
 
@@ -41,16 +46,17 @@ class Provenance:
 
     def to_xmp(self) -> bytes:
         """The XMP packet, UTF-8."""
-        text = json.dumps(self.settings, sort_keys=True)  # ASCII: it goes through any writer
-        return _PACKET.format(
-            namespace=_NAMESPACE, version=__version__, source=self.source, settings=escape(text)
-        ).encode()
+        return self._filled_in(_PACKET).encode()
+
+    def description(self) -> str:
+        """The mark as an element to be put into the RDF of another packet."""
+        return self._filled_in(_DESCRIPTION)
 
     @classmethod
     def from_xmp(cls, packet: bytes | str) -> Provenance | None:
         """What :meth:`to_xmp` wrote, or None for any other packet."""
         text = packet.decode("utf-8", "replace") if isinstance(packet, bytes) else packet
-        if f'xmlns:srspace="{_NAMESPACE}"' not in text:
+        if f'xmlns:srspace="{NAMESPACE}"' not in text:
             return None
         source = re.search(r'srspace:source="(\w*)"', text)
         settings = re.search(r'srspace:settings="([^"]*)"', text)
@@ -59,6 +65,12 @@ class Provenance:
         except ValueError:
             values = {}
         return cls(source[1] if source else "", values if isinstance(values, dict) else {})
+
+    def _filled_in(self, form: str) -> str:
+        text = json.dumps(self.settings, sort_keys=True)  # ASCII: it goes through any writer
+        return form.format(
+            rdf=_RDF, namespace=NAMESPACE, version=__version__, source=self.source, settings=escape(text)
+        )
 
 
 def source_key(path: Path | None) -> str:

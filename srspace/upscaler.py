@@ -16,18 +16,16 @@ from srspace.checkpoints import load_flow, load_fusion
 from srspace.collapse import Spool
 from srspace.collapse.consistency import agreement, consistent
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
-from srspace.devices import pick_device, pick_precision
+from srspace.devices import PRECISION_NAMES, pick_device, pick_precision
 from srspace.errors import WeightsError
 from srspace.hub import choose_fusion, resolve_weights, usual_mode
 from srspace.images import Picture, fill_transparent
 from srspace.models import DialFusion, Fusion, PreparedSRFlow, SRFlow, prepared
-from srspace.modes import Mode, usual
+from srspace.modes import Mode, SinkMaker, usual
 from srspace.resize import imresize
-from srspace.sampling import Redraw, Sampler
+from srspace.sampling import Redraw, Redraws, Sampler
 
 __all__ = ["Redraw", "UpscaleResult", "Upscaler"]
-
-PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 @dataclass(frozen=True)
@@ -134,6 +132,10 @@ class Upscaler:
         mode = _find(mode)
         self._check(mode, mode.count(_resolved(mode, sampling).samples), parameters)
 
+    def redraws(self, mode: str | Mode | None = None, sampling: SamplingConfig | None = None) -> Redraws:
+        """A record of replaced candidates, still empty, for :meth:`upscale` to share between frames."""
+        return Redraws.of(_resolved(self._mode(mode), sampling))
+
     def upscale(
         self,
         picture: Picture,
@@ -143,6 +145,7 @@ class Upscaler:
         consistency: bool | None = None,
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Picture], None] | None = None,
+        redraws: Redraws | None = None,
         **parameters: float,
     ) -> UpscaleResult:
         """Upscale one picture, with its alpha, grey and colour profile kept.
@@ -159,6 +162,8 @@ class Upscaler:
             on_candidate: called with every candidate's index and picture, in order, once all are final. Candidates
                 are then gathered as whole pictures, in memory or in a temporary file; otherwise they never leave the
                 device.
+            redraws: shared by the frames of an animation, so that the same candidates are replaced in all of them
+                (see :meth:`redraws`). One replaced later than in the first frame makes the frames before it differ.
             **parameters: the mode's (see :attr:`srspace.modes.Mode.parameters`).
 
         Raises:
@@ -177,13 +182,14 @@ class Upscaler:
         def finished(image: Tensor) -> Picture:
             return _picture(image, sr_alpha, picture)
 
-        image, redraws = self.collapse(
+        image, replaced = self.collapse(
             lr, mode=mode, sampling=sampling, consistency=consistency, progress=progress,
-            on_candidate=None if on_candidate is None else lambda i, x: on_candidate(i, finished(x)), **parameters,
+            on_candidate=None if on_candidate is None else lambda i, x: on_candidate(i, finished(x)),
+            redraws=redraws, **parameters,
         )  # fmt: skip
         return UpscaleResult(
             picture=finished(image), mode=mode.name, samples=mode.count(sampling.samples), sampling=sampling,
-            redraws=redraws, seconds=time.perf_counter() - start, parameters=mode.settings(parameters),
+            redraws=replaced, seconds=time.perf_counter() - start, parameters=mode.settings(parameters),
             consistency=self._consistent(mode, consistency, parameters), lr_psnr=agreement(image, lr, self.device),
         )  # fmt: skip
 
@@ -196,6 +202,7 @@ class Upscaler:
         consistency: bool | None = None,
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Tensor], None] | None = None,
+        redraws: Redraws | None = None,
         **parameters: float,
     ) -> tuple[Tensor, tuple[Redraw, ...]]:
         """:meth:`upscale` between tensors.
@@ -207,6 +214,7 @@ class Upscaler:
             consistency: as of :meth:`upscale`.
             progress: as of :meth:`upscale`.
             on_candidate: as of :meth:`upscale`; called with every candidate's index and image ``(3, H, W)``.
+            redraws: as of :meth:`upscale`.
             **parameters: as of :meth:`upscale`.
 
         Returns:
@@ -220,11 +228,8 @@ class Upscaler:
         mode = self._mode(mode)
         sampling = _resolved(mode, sampling)
         count = mode.count(sampling.samples)
-        self._check(mode, count, parameters)
-        maker = mode.sink(count, self._network(mode), **parameters)
-        if self._consistent(mode, consistency, parameters):
-            maker = consistent(maker)
-        sampler = Sampler(self.prepared, lr, sampling, progress=progress)
+        maker = self.maker(mode, count, parameters, consistency=consistency)
+        sampler = Sampler(self.prepared, lr, sampling, progress=progress, redraws=redraws)
         if on_candidate is None:
             return sampler.collapse(maker), tuple(sampler.redraws)
         height, width = (side * self.scale for side in lr.shape[1:])
@@ -234,6 +239,25 @@ class Upscaler:
             for index, candidate in enumerate(spool):
                 on_candidate(index, candidate)
         return image, tuple(sampler.redraws)
+
+    def maker(
+        self, mode: Mode, count: int, parameters: Mapping[str, float], *, consistency: bool | None = None
+    ) -> SinkMaker:
+        """What makes the mode's picture, for a sampler that is to make several pictures of the same candidates.
+
+        Args:
+            mode: the mode.
+            count: how many candidates it takes (see :meth:`srspace.modes.Mode.count`).
+            parameters: the mode's, by name.
+            consistency: as of :meth:`upscale`.
+
+        Raises:
+            UsageError: the settings do not go together.
+            WeightsError: the mode needs a fusion network that was not loaded.
+        """
+        self._check(mode, count, parameters)
+        maker = mode.sink(count, self._network(mode), **parameters)
+        return consistent(maker) if self._consistent(mode, consistency, parameters) else maker
 
     def _mode(self, named: str | Mode | None) -> Mode:
         return usual(self.fusion) if named is None else _find(named)
@@ -269,6 +293,6 @@ def _resolved(mode: Mode, sampling: SamplingConfig | None) -> SamplingConfig:
 
 def _picture(image: Tensor, alpha: np.ndarray | None, source: Picture) -> Picture:
     rgb = image.numpy().transpose(1, 2, 0)
-    if source.grey:
+    if source.grey or source.neutral:
         rgb = np.repeat(rgb.mean(2, keepdims=True), 3, axis=2)
     return replace(source, rgb=np.ascontiguousarray(rgb, np.float32), alpha=alpha)

@@ -18,7 +18,7 @@ from PIL import Image
 
 import srspace
 from srspace import modes
-from srspace.batch import Done, Failed, Kept, Skipped
+from srspace.batch import Done, Failed, Kept, LeftOut, Skipped
 from srspace.batch.outcome import Made
 from srspace.benchmark import Record, parse_rows
 from srspace.benchmark.speed import SpeedReport
@@ -168,7 +168,9 @@ def test_json_keys_of_outcomes():
     assert sorted(keys) == sorted(outcome)
     rows = {line.split("|")[1].strip(): line.split("|")[2] for line in table.splitlines() if line.startswith("| `")}
     assert set(re.findall(r"`(\w+)`", rows["`redraws`"])) == set(outcome["redraws"][0])
-    assert set(re.findall(r"`(\w+)`", rows["`status`"])) == {kind.status for kind in (Done, Kept, Skipped, Failed)}
+    assert set(re.findall(r"`(\w+)`", rows["`status`"])) == {
+        kind.status for kind in (Done, Kept, Skipped, LeftOut, Failed)
+    }
 
 
 def test_json_keys_of_benchmarks():

@@ -10,7 +10,7 @@ from srspace import modes
 from srspace.batch.deciding import Chosen, Named
 from srspace.batch.engine import Computer, Progress, Reader, Writer, run
 from srspace.batch.inputs import STDIO, Found, find_inputs
-from srspace.batch.outcome import Done, Failed, Kept, Made, Outcome, Skipped
+from srspace.batch.outcome import Done, Failed, Kept, LeftOut, Made, Outcome, Skipped
 from srspace.batch.plan import Job, Plan
 from srspace.batch.settings import BatchSettings
 from srspace.config import AUTO_WEIGHTS
@@ -25,6 +25,7 @@ __all__ = [
     "Failed",
     "Job",
     "Kept",
+    "LeftOut",
     "Made",
     "Outcome",
     "Plan",
@@ -55,7 +56,7 @@ def upscale_files(
         progress: called when a picture begins, while it is computed, and when it has its outcome.
 
     Returns:
-        For every picture an outcome, in the order of ``paths`` and, within a folder, of names.
+        For every file an outcome, in the order of ``paths`` and, within a folder, of names.
 
     Raises:
         UsageError: a path is missing, there is no picture, results would collide, or settings do not go together.

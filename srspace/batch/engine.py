@@ -8,8 +8,9 @@ the next one is done. Only an interruption ends the run.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,15 @@ from srspace.batch.deciding import Decision
 from srspace.batch.outcome import Done, Failed, Made, Outcome
 from srspace.batch.plan import Job, Plan
 from srspace.batch.settings import BatchSettings
-from srspace.errors import CheckpointError, WeightsError
-from srspace.files import check_writable, remove_leftovers
-from srspace.images import Picture, check_side, encode_picture, read_bytes, read_picture, write_picture
+from srspace.errors import AnimationError, CheckpointError, WeightsError
+from srspace.files import check_writable, remove_leftovers, write_bytes
+from srspace.images import Encoded, Metadata, Picture, check_side, encoded, read_bytes, read_picture, write_picture
+from srspace.images.animation import Animation, AnimationWriter, Steady, holds_animations, read_animation
 from srspace.provenance import Provenance, source_key
 from srspace.streams import standard_input, write_standard_output
 
 if TYPE_CHECKING:
+    from srspace.sampling import Redraws
     from srspace.upscaler import Upscaler, UpscaleResult
 
 
@@ -47,22 +50,33 @@ class Progress:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture that was read, with what its result is made with, and the mark for it."""
+    """A picture or an animation that was read, with what its result is made with, and the mark for it."""
 
     job: Job
-    picture: Picture
+    picture: Picture | Animation
     made: Made
     mark: Provenance
 
 
 @dataclass(frozen=True)
 class Computed:
-    """A picture that was upscaled."""
+    """A picture that was upscaled, or an animation that was upscaled and encoded.
+
+    Attributes:
+        job: what was to be done.
+        result: the result; of an animation, that of its last frame, with what holds for all.
+        made: with what it is made.
+        mark: for the result.
+        file: of an animation, whose frames do not fit into memory together.
+        frames: how many there are.
+    """
 
     job: Job
     result: UpscaleResult
     made: Made
     mark: Provenance
+    file: Encoded | None = None
+    frames: int = 1
 
 
 class Reader:
@@ -82,17 +96,35 @@ class Reader:
         """
         name = "standard input" if job.source is None else job.input
         data = read_bytes(job.source or standard_input(), name)
-        picture = read_picture(data, name=name)
-        check_side(job.format, picture.width * self._scale, picture.height * self._scale)
-        made = self._decide(picture)
+        picture = self._decoded(data, name, job)
+        first = picture if isinstance(picture, Picture) else picture.first
+        check_side(job.format, first.width * self._scale, first.height * self._scale)
+        made = self._decide(first)
         settings = made.for_mark() | {"input_sha256": hashlib.sha256(data).hexdigest()}
-        mark = Provenance(source_key(job.source), settings)
+        mark = Provenance(source_key(None if job.piped else job.source), settings)
         if job.target is not None:
             check_writable(job.target)
             self._clear(job.target.parent)
         if job.candidates is not None:
             check_candidates(job.candidates, self._settings.samples, mark, overwrite=self._settings.overwrite)
         return Decoded(job, picture, made, mark)
+
+    def _decoded(self, data: bytes, name: str, job: Job) -> Picture | Animation:
+        animation = None if self._settings.first_frame else read_animation(data, name)
+        if animation is None:
+            return self._described(read_picture(data, name=name))
+        if job.candidates is not None:
+            raise AnimationError(f"{name} is an animation; candidates are saved of stills alone.")
+        first = self._described(animation.first)
+        if holds_animations(job.format):
+            return replace(animation, first=first)
+        said = f"of its {len(animation)} frames the first was taken, because {job.format} holds no animations."
+        return replace(first, warnings=(*first.warnings, said))
+
+    def _described(self, picture: Picture) -> Picture:
+        if self._settings.strip:
+            return replace(picture, metadata=Metadata())
+        return replace(picture, metadata=picture.metadata.without_gps()) if self._settings.strip_gps else picture
 
     def _clear(self, folder: Path) -> None:
         if folder not in self._cleared:
@@ -107,7 +139,7 @@ class Computer:
         self._settings, self._upscaler = settings, upscaler
 
     def __call__(self, decoded: Decoded, progress: Callable[[float], None] | None = None) -> Computed:
-        """Upscale one picture.
+        """Upscale one picture, or the frames of one animation, with the same latents.
 
         Args:
             decoded: of the first stage.
@@ -119,17 +151,56 @@ class Computer:
             WeightsError: weights that were chosen are missing, cannot be fetched or fail their checksum.
             CheckpointError: they are damaged.
         """
+        if isinstance(decoded.picture, Animation):
+            return self._animation(decoded, decoded.picture, progress)
+        return Computed(decoded.job, self._upscaled(decoded, decoded.picture, progress), decoded.made, decoded.mark)
+
+    def _animation(self, decoded: Decoded, animation: Animation, progress: Callable[[float], None] | None) -> Computed:
+        upscaler = self._upscaler(decoded.made)
+        redraws, start = upscaler.redraws(self._settings.mode, self._settings.sampling), time.perf_counter()
+        # Frames that were made before some candidate was replaced would flicker; then all are made again.
+        while (computed := self._frames(decoded, animation, redraws, progress)) is None:
+            pass
+        return replace(computed, result=replace(computed.result, seconds=time.perf_counter() - start))
+
+    def _frames(
+        self, decoded: Decoded, animation: Animation, redraws: Redraws, progress: Callable[[float], None] | None
+    ) -> Computed | None:
+        """All frames in a file; None where a candidate was replaced after the first of them."""
+        steady, agreement = Steady(), []
+        with AnimationWriter(decoded.job.format, animation.timing, decoded.mark) as writer:
+            for number, frame in enumerate(animation.frames()):
+                result = self._upscaled(decoded, frame, _part(progress, number, len(animation)), redraws)
+                agreement.append(result.lr_psnr)
+                if number == 0:
+                    stages = redraws.stages()
+                if redraws.stages() == stages:
+                    writer.add(steady(result.picture))
+            if redraws.stages() != stages:
+                return None
+            file = writer.finish()
+        file = replace(file, warnings=(*animation.first.warnings, *file.warnings))
+        result = replace(result, lr_psnr=min((value for value in agreement if value is not None), default=None))
+        return Computed(decoded.job, result, decoded.made, decoded.mark, file, len(animation))
+
+    def _upscaled(
+        self,
+        decoded: Decoded,
+        picture: Picture,
+        progress: Callable[[float], None] | None,
+        redraws: Redraws | None = None,
+    ) -> UpscaleResult:
         stem = decoded.job.candidates
-        result = self._upscaler(decoded.made).upscale(
-            decoded.picture,
+        return self._upscaler(decoded.made).upscale(
+            picture,
             mode=self._settings.mode,
             sampling=self._settings.sampling,
             consistency=self._settings.consistency,
             progress=progress,
             on_candidate=None if stem is None else candidate_writer(stem, decoded.mark),
+            redraws=redraws,
             **self._settings.parameters,
         )
-        return Computed(decoded.job, result, decoded.made, decoded.mark)
 
 
 class Writer:
@@ -142,14 +213,27 @@ class Writer:
             OutputError: it cannot be written.
         """
         job, result = computed.job, computed.result
-        if job.target is None:
-            write_standard_output(encode_picture(result.picture, job.format, provenance=computed.mark))
+        if job.target is not None and computed.file is None:
+            warnings = write_picture(result.picture, job.target, job.format, provenance=computed.mark)
+            warnings = (*result.picture.warnings, *warnings)
         else:
-            write_picture(result.picture, job.target, job.format, provenance=computed.mark)
+            warnings = self._write_file(computed)
         return Done(
             job.input, job.output, computed.made, result.picture.width, result.picture.height, result.seconds,
-            result.redraws, result.consistency, result.lr_psnr,
+            result.redraws, result.consistency, result.lr_psnr, warnings, computed.frames,
         )  # fmt: skip
+
+    def _write_file(self, computed: Computed) -> tuple[str, ...]:
+        job, file = computed.job, computed.file
+        if file is None:
+            picture = computed.result.picture
+            file = encoded(picture, job.format, provenance=computed.mark)
+            file = replace(file, warnings=(*picture.warnings, *file.warnings))
+        if job.target is None:
+            write_standard_output(file.data)
+        else:
+            write_bytes(job.target, file.data)
+        return file.warnings
 
 
 def run(
@@ -188,6 +272,10 @@ def run(
             outcome = Failed(planned.input, planned.output, known, error)
         report(1.0)
         yield outcome
+
+
+def _part(progress: Callable[[float], None] | None, number: int, count: int) -> Callable[[float], None] | None:
+    return None if progress is None else lambda share: progress((number + share) / count)
 
 
 def _reporter(

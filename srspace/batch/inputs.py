@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from srspace.errors import NoPictureError, UsageError
-from srspace.images import is_picture_path
+from srspace.images import is_picture_path, left_out
 
 STDIO = "-"
 """What stands for standard input and output."""
+
+_DESCRIPTOR = re.compile(r"/dev/(stdin|fd/\d+)|/proc/(self|thread-self|\d+)/fd/\d+")
 
 
 @dataclass(frozen=True)
@@ -24,17 +27,26 @@ class Found:
         folder: its place below the input folder that it was found in.
         root: that folder, or None when the user named the file itself.
         problem: why it cannot even be opened, or None.
+        left_out: why a file that was found in a folder is not read, or None.
+        pipe: whether the path is one of a pipe or device, which is read once and names no result.
     """
 
     path: Path | None
     folder: Path = Path()
     root: Path | None = None
     problem: str | None = None
+    left_out: str | None = None
+    pipe: bool = False
 
     @property
     def name(self) -> str:
         """The path as typed or found, ``-`` for standard input."""
         return STDIO if self.path is None else str(self.path)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether it comes from standard input, a pipe or a device."""
+        return self.path is None or self.pipe
 
 
 def find_inputs(inputs: Iterable[str | Path], *, recursive: bool) -> list[Found]:
@@ -56,8 +68,12 @@ def find_inputs(inputs: Iterable[str | Path], *, recursive: bool) -> list[Found]
     for name in names:
         for picture in _expand(Path(name), recursive):
             found.setdefault(picture.path and picture.path.absolute(), picture)
-    if not found:
-        raise NoPictureError(names, recursive)
+    if all(picture.left_out for picture in found.values()):
+        raise NoPictureError(names, recursive, [Path(picture.name).name for picture in found.values()])
+    if len(found) > 1:
+        for picture in found.values():
+            if picture.pipe:
+                raise UsageError(f"{picture.name} is a pipe or device and names no result; upscale it alone.")
     return list(found.values())
 
 
@@ -89,7 +105,7 @@ def _expand(path: Path, recursive: bool) -> Iterator[Found]:
     if not is_folder(path):
         if not os.path.lexists(path):
             raise UsageError(f"{path} does not exist.")
-        yield Found(path, problem=None if exists(path) else f"{path} is a broken link.")
+        yield Found(path, problem=None if exists(path) else f"{path} is a broken link.", pipe=_is_pipe(path))
         return
     errors: list[OSError] = []
     for folder, folders, files in os.walk(path, onerror=errors.append):
@@ -98,9 +114,21 @@ def _expand(path: Path, recursive: bool) -> Iterator[Found]:
             picture = Path(folder, name)
             if is_picture_path(picture):
                 yield Found(picture, picture.parent.relative_to(path), path, _unreadable(picture))
+            elif (reason := left_out(picture)) is not None:
+                yield Found(picture, picture.parent.relative_to(path), path, left_out=reason)
     for error in errors:
         where = Path(error.filename)
         yield Found(where, Path(), path, f"{where} cannot be read: {error.strerror}.")
+
+
+def _is_pipe(path: Path) -> bool:
+    if _DESCRIPTOR.fullmatch(str(path.absolute())):
+        return True  # whatever is behind it, a file that a shell has opened, too
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def _unreadable(path: Path) -> str | None:

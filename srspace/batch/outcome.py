@@ -113,7 +113,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one picture: :class:`Done`, :class:`Kept`, :class:`Skipped` or :class:`Failed`.
+    """What became of one file: :class:`Done`, :class:`Kept`, :class:`Skipped`, :class:`LeftOut` or :class:`Failed`.
 
     Attributes:
         input: the picture's path as typed or found, ``-`` for standard input.
@@ -133,7 +133,7 @@ class Outcome:
         return (
             {"input": self.input, "output": self.output, "status": self.status, "error": None}
             | {key: made.pop(key) for key in tuple(made) if key not in _LATER}
-            | {"width": None, "height": None, "seconds": None, "redraws": []}
+            | {"width": None, "height": None, "frames": None, "seconds": None, "redraws": [], "warnings": []}
             | made
             | {"lr_psnr": None}
         )
@@ -149,7 +149,10 @@ class Done(Outcome):
         seconds: of computing, wall-clock time.
         redraws: candidates that were drawn again because the flow's inverse had exploded.
         consistency: whether the result was made to agree with the input.
-        lr_psnr: how well it does, in dB (see :func:`srspace.collapse.consistency.agreement`).
+        lr_psnr: how well it does, in dB (see :func:`srspace.collapse.consistency.agreement`); of an animation, the
+            least of its frames.
+        warnings: sentences about what of the input could not be kept.
+        frames: how many there are; 1 in a still.
     """
 
     status = "done"
@@ -160,15 +163,18 @@ class Done(Outcome):
     redraws: tuple[Redraw, ...] = ()
     consistency: bool = False
     lr_psnr: float | None = None
+    warnings: tuple[str, ...] = ()
+    frames: int = 1
 
     def record(self) -> dict[str, Any]:
         """As of :class:`Outcome`."""
         redraws = [
             {"index": r.index, "tau": r.temperature, "attempts": r.attempts, "reason": r.reason} for r in self.redraws
         ]
-        size = {"width": self.width, "height": self.height}
+        size = {"width": self.width, "height": self.height, "frames": self.frames}
+        told = {"seconds": round(self.seconds, 3), "redraws": redraws, "warnings": list(self.warnings)}
         agreement = {"consistency": self.consistency, "lr_psnr": self.lr_psnr and round(self.lr_psnr, 2)}
-        return super().record() | size | {"seconds": round(self.seconds, 3), "redraws": redraws} | agreement
+        return super().record() | size | told | agreement
 
 
 @dataclass(frozen=True)
@@ -213,6 +219,23 @@ class Skipped(Outcome):
     """
 
     status = "skipped"
+
+    reason: str
+
+    def record(self) -> dict[str, Any]:
+        """As of :class:`Outcome`; ``error`` holds the reason."""
+        return super().record() | {"error": self.reason}
+
+
+@dataclass(frozen=True)
+class LeftOut(Outcome):
+    """Found in a folder, with a name like that of a picture, and of a kind that is not read.
+
+    Attributes:
+        reason: of which kind, or what is missing to read it.
+    """
+
+    status = "left_out"
 
     reason: str
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from srspace.batch.candidates import candidate_path
 from srspace.batch.earlier import EarlierResults, Headers
 from srspace.batch.inputs import STDIO, Found, exists, is_folder, real
-from srspace.batch.outcome import Failed, Kept, Made, Outcome, Skipped
+from srspace.batch.outcome import Failed, Kept, LeftOut, Made, Outcome, Skipped
 from srspace.batch.settings import BatchSettings
 from srspace.batch.targets import destination
 from srspace.errors import ImageError, OutputError, ReplacedInputError, SharedTargetError, UsageError
@@ -27,6 +27,7 @@ class Job:
         format: of the result, a name of :func:`srspace.images.writable`.
         candidates: path of its candidates without ``_000.png``, or None when they are not wanted.
         size: width and height of the input, as its header tells them; None where it does not.
+        piped: whether the source is a pipe or device, whose name says nothing.
     """
 
     source: Path | None
@@ -34,6 +35,7 @@ class Job:
     format: str
     candidates: Path | None = None
     size: tuple[int, int] | None = None
+    piped: bool = False
 
     @property
     def input(self) -> str:
@@ -65,18 +67,20 @@ class Plan:
         folder = None if settings.save_samples is None else Path(settings.save_samples)
         if folder is not None and exists(folder) and not is_folder(folder):
             raise UsageError(f"{folder} is a file; candidates need a folder.")
+        read = [f for f in found if f.left_out is None]
         self._headers = Headers()
-        self._earlier = EarlierResults(found, settings, self._headers)
+        self._earlier = EarlierResults(read, settings, self._headers)
         self._overwrite = settings.overwrite
         self._earlier.left(1)
-        place = destination(found, settings, scale, self._earlier.left)
-        self._jobs = [(f, _job(f, place(f), settings)) for f in found]
-        _check_collisions(self._jobs, settings.samples, lambda f: self._earlier.reason(f) is not None)
-        if any(job.target is None for _, job in self._jobs):
+        place = destination(read, settings, scale, self._earlier.left)
+        jobs = {f: _job(f, place(f), settings) for f in read}
+        _check_collisions([*jobs.items()], settings.samples, lambda f: self._earlier.reason(f) is not None)
+        if any(job.target is None for job in jobs.values()):
             check_standard_output()
+        self._jobs = [(f, jobs.get(f)) for f in found]
 
     def __len__(self) -> int:
-        """How many pictures there are, earlier results included."""
+        """How many files there are, earlier results and those that are left out included."""
         return len(self._jobs)
 
     def decide(self, made: Made) -> Iterator[Job | Outcome]:
@@ -86,6 +90,9 @@ class Plan:
             made: with what results are made in this run.
         """
         for found, job in self._jobs:
+            if job is None:
+                yield LeftOut(found.name, None, made, found.left_out or "")
+                continue
             try:
                 decision = self._decide(found, job, made)
             except Exception as error:  # one picture must not end the run of many
@@ -120,7 +127,7 @@ def _job(found: Found, target: Path | None, settings: BatchSettings) -> Job:
         name = "stdin" if found.path is None else found.path.name
         candidates = Path(settings.save_samples) / found.folder / name
     format = settings.format or ("png" if target is None else format_of(target))
-    return Job(found.path, target, format, candidates)
+    return Job(found.path, target, format, candidates, piped=found.pipe)
 
 
 def _check_collisions(jobs: Sequence[tuple[Found, Job]], samples: int, left_out: Callable[[Found], bool]) -> None:

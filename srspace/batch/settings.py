@@ -38,6 +38,9 @@ class BatchSettings:
         recursive: whether folders inside folders are searched.
         overwrite: whether results and candidates that exist are replaced; otherwise they are kept.
         save_samples: a folder where every candidate is written, too, as PNG; or None.
+        strip: whether EXIF, XMP, IPTC, texts and the resolution are left out of results; how colours are meant stays.
+        strip_gps: whether the place where a picture was taken is left out.
+        first_frame: whether of an animation the first frame is upscaled alone.
 
     Raises:
         UsageError: the mode, a parameter or the format is unknown, or settings do not go together.
@@ -57,6 +60,9 @@ class BatchSettings:
     recursive: bool = False
     overwrite: bool = False
     save_samples: str | Path | None = None
+    strip: bool = False
+    strip_gps: bool = False
+    first_frame: bool = False
 
     def __post_init__(self) -> None:
         mode = self._mode

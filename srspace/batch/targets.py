@@ -9,7 +9,8 @@ from pathlib import Path
 from srspace.batch.inputs import STDIO, Found, exists, is_folder
 from srspace.batch.settings import BatchSettings
 from srspace.errors import UsageError
-from srspace.images import FORMATS, written_as
+from srspace.images import FORMATS, read_as, writable, written_as
+from srspace.images.animation import is_animated_file
 
 Destination = Callable[[Found], Path | None]
 """From an input to the file that its result goes to; None stands for standard output."""
@@ -31,19 +32,20 @@ def destination(
         UsageError: the output that was asked for is of no use for these inputs.
     """
     output = None if settings.output is None else os.fspath(settings.output)
-    from_stdin = found[0].path is None
-    if output == STDIO or (output is None and from_stdin):
+    streamed = found[0].streamed
+    if output == STDIO or (output is None and streamed):
         if len(found) > 1 and len(left(2)) > 1:
             raise UsageError(f"only one picture can go to standard output, not {len(left(None))}.")
         return lambda f: None
-    name = _naming(f"_x{scale}" if settings.suffix is None else settings.suffix, settings.format)
+    name = _naming(f"_x{scale}" if settings.suffix is None else settings.suffix, settings)
     if output is None:
         return lambda f: None if f.path is None else f.path.parent / name(f.path)
     place = Path(output)
     names_folder = output.endswith(("/", os.sep)) or is_folder(place)
-    if from_stdin and names_folder:
-        raise UsageError(f"{output} is a folder; standard input has no name, so its result needs a file.")
-    if from_stdin or (not names_folder and (place.suffix or exists(place)) and _one_was_named(found, left)):
+    if streamed and names_folder:
+        what = "standard input" if found[0].path is None else found[0].name
+        raise UsageError(f"{output} is a folder; {what} names no result, which needs a file.")
+    if streamed or (not names_folder and (place.suffix or exists(place)) and _one_was_named(found, left)):
         _check_format(place, settings.format)
         return lambda f: place
     if exists(place) and not is_folder(place):
@@ -62,10 +64,20 @@ def _check_format(path: Path, format: str | None) -> None:
         raise UsageError(f"{path} is named as {known}, but the format asked for is {format}.")
 
 
-def _naming(suffix: str, format: str | None) -> Callable[[Path], str]:
+def _naming(suffix: str, settings: BatchSettings) -> Callable[[Path], str]:
     def name(path: Path) -> str:
-        if format is not None:
-            return path.stem + suffix + FORMATS[format].suffixes[0]
-        return path.stem + suffix + (".png" if written_as(path) is None else path.suffix)
+        if settings.format is not None:
+            return path.stem + suffix + FORMATS[settings.format].suffixes[0]
+        return path.stem + suffix + _ending(path, first_frame=settings.first_frame)
 
     return name
+
+
+def _ending(path: Path, *, first_frame: bool) -> str:
+    format = written_as(path)
+    if format is None:
+        format = read_as(path)
+        return FORMATS[format].suffixes[0] if format in writable() else ".png"
+    if writable()[format].stills or (not first_frame and is_animated_file(path)):
+        return path.suffix
+    return ".png"

@@ -107,6 +107,14 @@ class Options:
             help="Draw the perception-distortion plane, without bicubic (png, pdf, svg).",
         ),
     ] = None  # fmt: skip
+    report_path: Annotated[
+        Path | None,
+        option(
+            "--report", panel=IO, metavar="FILE",
+            help="Write an HTML page: the table with confidence intervals, the plane, and the best and worst pictures, "
+            "which are made again.",
+        ),
+    ] = None  # fmt: skip
     quiet: options.NoProgress = False
     samples: Annotated[
         int,
@@ -156,8 +164,8 @@ class Options:
             raise UsageError("--save-json names a file; --json prints on standard output.")
         if list(outputs.values()).count(STDOUT) + self.as_json > 1:
             raise UsageError("only one of --json, --csv - and --markdown - can go to standard output.")
-        for path in outputs.values():
-            if Path(path).is_dir():
+        for path in (*map(Path, outputs.values()), *filter(None, [self.report_path])):
+            if path.is_dir():
                 raise UsageError(f"{path} is a folder; name a file.")
         return outputs
 
@@ -186,7 +194,16 @@ def run(options: Options) -> int:
         )
         records = RecordFile(options.records or cache_home() / "bench" / f"{images.name}.jsonl", fresh=options.fresh)
         results = Benchmark(images, settings, records, progress=report, words=in_words).run(options.limit)
+        if options.report_path is not None:
+            from srspace.report.summary import examples
+
+            pictures = examples(images, settings, results, progress=report)
     _write(results, outputs)
+    if options.report_path is not None:
+        from srspace.files import write_bytes
+        from srspace.report.summary import to_html
+
+        write_bytes(options.report_path, to_html(results, pictures).encode())
     if options.plot is not None:
         from srspace.report.plot import save_plot
 

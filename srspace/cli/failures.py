@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from srspace.errors import (
+    AnimationError,
     CandidateExistsError,
     CheckpointError,
     DataSetMissingError,
@@ -50,6 +51,7 @@ _ADVICE: dict[type[SRSpaceError], Callable[[Any], str]] = {
     CandidateExistsError: lambda e: "Name another folder with --save-samples, or use --overwrite.",
     StackSizeError: lambda e: f"Use -n {e.size} or a multiple of it.",
     NotAFileError: lambda e: "To write to a pipe, use -o -.",
+    AnimationError: lambda e: "Use --first-frame for the first frame alone.",
     PictureSizeError: lambda e: "Use --format png or tiff.",
     DeviceMemoryError: lambda e: "Try --max-memory or a smaller --tile.",
     MemoryLimitError: lambda e: "Raise --max-memory.",

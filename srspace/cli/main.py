@@ -10,7 +10,7 @@ import click
 import typer
 
 from srspace import __version__
-from srspace.cli import bench, data, output, train, upscale, weights
+from srspace.cli import bench, data, doctor, explore, output, train, upscale, weights
 from srspace.cli.commands import App
 from srspace.cli.failures import (
     EXIT_FAILED,
@@ -34,10 +34,12 @@ app = App(
     "70 a bug in srspace; 130 interrupted.",
 )
 app.command("upscale", epilog=upscale.epilog())(upscale.upscale)
+app.command("explore")(explore.explore)
 app.add_typer(bench.app, name="bench")
 app.add_typer(train.app, name="train")
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")
+app.command("doctor")(doctor.doctor)
 
 
 def _version(value: bool) -> None:

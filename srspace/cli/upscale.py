@@ -13,6 +13,7 @@ from srspace import modes
 from srspace.cli import completion, options
 from srspace.cli.completion import complete
 from srspace.cli.failures import EXIT_FAILED, EXIT_OK, in_words
+from srspace.cli.grid import Grid, check_grid, write_grid
 from srspace.cli.options import ADVANCED, IO, SAMPLING, argument, flag, option, takes
 from srspace.config import AUTO_WEIGHTS, SamplingConfig, parse_memory
 from srspace.errors import SRSpaceError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from srspace.batch import BatchSettings, Made, Outcome
 
 _EPILOG_WIDTH = 78
+_NAMES = 20
 
 
 def _parameters() -> dict[str, Any]:
@@ -61,7 +63,7 @@ class Options:
         str | None,
         option(
             "--format", panel=IO, metavar="NAME", autocompletion=complete(completion.formats),
-            help="Format of the results: png, tiff, webp, jpeg or avif.", default="as the input",
+            help="Format of the results: png, tiff, webp, jpeg, avif, gif or jxl.", default="as the input",
         ),
     ] = None  # fmt: skip
     suffix: Annotated[
@@ -76,6 +78,15 @@ class Options:
     save_samples: Annotated[
         Path | None, option("--save-samples", panel=IO, metavar="DIR", help="Also save every candidate, as PNG.")
     ] = None
+    strip: Annotated[bool, flag("--strip", panel=IO, help="Leave EXIF, XMP, IPTC, texts and dpi out of results.")] = (
+        False
+    )
+    strip_gps: Annotated[bool, flag("--strip-gps", panel=IO, help="Leave out where a picture was taken.")] = False
+    first_frame: Annotated[bool, flag("--first-frame", panel=IO, help="Of animations, take the first frame.")] = False
+    grid: Grid = None
+    preview: Annotated[
+        bool, flag("--preview", panel=IO, help="Show results in the terminal; nothing where output is piped.")
+    ] = False
     as_json: options.AsJson = False
     quiet: options.Quiet = False
     mode: options.UsualMode = None
@@ -139,6 +150,9 @@ class Options:
             recursive=self.recursive,
             overwrite=self.overwrite,
             save_samples=self.save_samples,
+            strip=self.strip,
+            strip_gps=self.strip_gps,
+            first_frame=self.first_frame,
         )
 
 
@@ -149,18 +163,36 @@ def upscale(options: Options) -> int:
     Existing results are kept unless --overwrite is given. Results of earlier runs among the inputs are skipped. JSON
     goes to standard output, or to standard error when the picture itself goes to standard output.
     """
-    from srspace.batch import upscale_files
+    from srspace.batch import LeftOut, upscale_files
     from srspace.cli.output import batch_progress, message
 
-    statuses = []
+    check_grid(options.grid, options.inputs)
+    statuses: list[str] = []
+    left_out: dict[str, list[str]] = {}
     with batch_progress(quiet=options.quiet or options.as_json) as progress:
         for outcome in upscale_files(options.inputs, options.settings(), progress):
-            statuses.append(outcome.status)
+            if isinstance(outcome, LeftOut):
+                left_out.setdefault(outcome.reason, []).append(Path(outcome.input).name)
+            else:
+                statuses.append(outcome.status)
             _print(outcome, options)
+            _preview(outcome, options)
+    if options.grid is not None:
+        _write_grid(options.grid, options)
     failed, tried = statuses.count("failed"), len(statuses) - statuses.count("skipped")
+    if left_out and not options.quiet and not options.as_json:
+        count = sum(map(len, left_out.values()))
+        told = "; ".join(f"{_listed(names)} ({reason})" for reason, names in left_out.items())
+        message(f"{count} {'file was' if count == 1 else 'files were'} left out: {told}.")
     if failed and tried > 1 and not options.quiet and not options.as_json:
         message(f"{failed} of {tried} pictures failed.")
     return EXIT_FAILED if failed else EXIT_OK
+
+
+def _listed(names: list[str]) -> str:
+    """The first of many names, and how many more there are."""
+    more = len(names) - _NAMES
+    return ", ".join(names[:_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def epilog() -> str:
@@ -176,7 +208,7 @@ def _hanging(text: str, column: int) -> str:
 
 
 def _print(outcome: Outcome, options: Options) -> None:
-    from srspace.batch import STDIO, Failed
+    from srspace.batch import STDIO, Done, Failed, LeftOut
     from srspace.cli.output import message, print_json, show_traceback
 
     words = _words(outcome)
@@ -187,8 +219,31 @@ def _print(outcome: Outcome, options: Options) -> None:
         print_json(outcome.record() | told, error=outcome.output == STDIO)
     elif isinstance(outcome, Failed):
         message(f"srspace: {words}")
-    elif not options.quiet:
+    elif not options.quiet and not isinstance(outcome, LeftOut):
         message(f"{outcome.input} {words}")
+        for warning in outcome.warnings if isinstance(outcome, Done) else ():
+            message(f"{outcome.input}: {warning}")
+
+
+def _preview(outcome: Outcome, options: Options) -> None:
+    from srspace.batch import STDIO, Done, Kept
+    from srspace.cli.preview import can_preview, preview
+
+    shown = isinstance(outcome, Done | Kept) and outcome.output not in (None, STDIO)
+    if options.preview and shown and not options.quiet and not options.as_json and can_preview():
+        preview(Path(str(outcome.output)))
+
+
+def _write_grid(target: Path, options: Options) -> None:
+    from srspace.cli.output import named_progress
+    from srspace.report.explore import ExploreSettings
+
+    upscaled = options.settings()
+    settings = ExploreSettings(
+        weights=upscaled.weights, sampling=upscaled.sampling, device=upscaled.device, precision=upscaled.precision
+    )
+    with named_progress(quiet=options.quiet or options.as_json) as report:
+        write_grid(target, Path(options.inputs[0]), settings, report)
 
 
 def _chosen(made: Made) -> str:
@@ -203,7 +258,7 @@ def _chosen(made: Made) -> str:
 
 def _words(outcome: Outcome) -> str:
     """What is told of an outcome, beside the name of the input."""
-    from srspace.batch import Done, Failed, Kept, Skipped
+    from srspace.batch import Done, Failed, Kept, LeftOut, Skipped
     from srspace.cli.output import unexpected
 
     match outcome:
@@ -213,11 +268,15 @@ def _words(outcome: Outcome) -> str:
             return f"{outcome.input}: {unexpected(outcome.error)}"
         case Skipped():
             return f"skipped: {outcome.reason}; name it alone to upscale it again."
+        case LeftOut():
+            return f"left out: {outcome.reason}."
         case Done():
+            frames = f"{outcome.frames} frames, " if outcome.frames > 1 else ""
             count = len(outcome.redraws)
             redrawn = f", {count} candidate{'s' if count > 1 else ''} redrawn" if count else ""
             size = f"{outcome.width}x{outcome.height}"
-            return f"-> {outcome.output} ({size}, {outcome.seconds:.1f} s{redrawn}{_chosen(outcome.made)})"
+            told = f"{frames}{outcome.seconds:.1f} s{redrawn}{_chosen(outcome.made)}"
+            return f"-> {outcome.output} ({size}, {told})"
         case Kept():
             size = "unreadable" if outcome.width is None else f"{outcome.width}x{outcome.height}"
             return f"-> {outcome.output} (kept, {size}{', made with other settings' if outcome.differs else ''})"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from srspace.images.colour import Colour
+from srspace.images.metadata import Metadata
 
 
 @dataclass(frozen=True)
@@ -15,16 +18,22 @@ class Picture:
     Attributes:
         rgb: ``(H, W, 3)`` float32 in [0, 1], straight (not premultiplied) colours in the file's own colour space.
         alpha: ``(H, W)`` float32 in [0, 1], or None.
-        bit_depth: 8 or 16, told from the file's type.
+        bit_depth: 8, 10, 12 or 16, told from the file's type.
         grey: whether the file held one colour channel; it is then written as one.
-        icc_profile: the embedded colour profile, kept as it is.
+        colour: how the numbers of ``rgb`` are meant.
+        metadata: what the file tells beside.
+        neutral: whether R = G = B in every pixel of a picture in colour; its results are kept so.
+        warnings: sentences about what of the file could not be kept.
     """
 
     rgb: NDArray[np.float32]
     alpha: NDArray[np.float32] | None = None
     bit_depth: int = 8
     grey: bool = False
-    icc_profile: bytes | None = None
+    colour: Colour = field(default_factory=Colour)
+    metadata: Metadata = field(default_factory=Metadata)
+    neutral: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def height(self) -> int:
@@ -33,3 +42,8 @@ class Picture:
     @property
     def width(self) -> int:
         return int(self.rgb.shape[1])
+
+    @property
+    def icc_profile(self) -> bytes | None:
+        """The ICC profile of its colours, where the file held one."""
+        return self.colour.icc_profile

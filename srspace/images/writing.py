@@ -1,33 +1,57 @@
-"""From a picture to a file: 8 bits a sample by Pillow, 16 bits by libvips."""
+"""From a picture to a file: what the format holds is written, and what it does not is said."""
 
 from __future__ import annotations
 
-import io
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from srspace.errors import OutputError, PictureSizeError
 from srspace.files import write_bytes
+from srspace.images.colour.carrying import Means, carried
+from srspace.images.colour.conversion import rgb_to_srgb
 from srspace.images.depth import quantized
 from srspace.images.formats import format_of, rules_of
+from srspace.images.metadata import Room, outgoing
 from srspace.images.picture import Picture
-from srspace.images.readers import vips
 from srspace.images.transparency import on_white
+from srspace.images.writers import avif, gif, jpeg, jxl, png, tiff, webp
+from srspace.images.writers.contents import Contents
 from srspace.provenance import Provenance
 
-_CLASSIC_TIFF = 2**31
-"""Bytes of samples from which on TIFF is written with 64-bit offsets."""
+_SEGMENT = 65_533
+MEANS = {
+    "png": Means(cicp=True, numbers=True), "avif": Means(cicp=True), "jxl": Means(icc=False), "gif": Means(icc=False),
+}  # fmt: skip
+ROOMS = {
+    "png": Room(iptc=2**31, dpi=True, texts=True),
+    "tiff": Room(iptc=2**31, dpi=True),
+    "jpeg": Room(exif=_SEGMENT - 6, xmp=_SEGMENT - 29, iptc=_SEGMENT - 27, dpi=True, comment=True),
+    "gif": Room(exif=0, comment=True),
+}
+_MOST_ICC = {"jpeg": 255 * (_SEGMENT - 14)}
+_ENCODERS = {"png": png, "tiff": tiff, "jpeg": jpeg, "webp": webp, "avif": avif, "jxl": jxl, "gif": gif}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A file.
+
+    Attributes:
+        data: its bytes.
+        warnings: sentences about what of the picture it does not hold.
+    """
+
+    data: bytes
+    warnings: tuple[str, ...] = ()
 
 
 def encode_picture(picture: Picture, format: str, *, provenance: Provenance | None = None) -> bytes:
     """Encode as ``format``, one of :func:`srspace.images.writable`.
 
-    Formats without transparency get the picture on white; formats of 8 bits get it rounded.
+    Formats without transparency get the picture on white; formats of fewer bits get it rounded.
 
     Args:
         picture: what to encode.
@@ -38,20 +62,26 @@ def encode_picture(picture: Picture, format: str, *, provenance: Provenance | No
         UsageError: the format is unknown.
         OutputError: the format cannot hold a picture of this size.
     """
+    return encoded(picture, format, provenance=provenance).data
+
+
+def encoded(picture: Picture, format: str, *, provenance: Provenance | None = None) -> Encoded:
+    """As :func:`encode_picture`, and what is to be said.
+
+    Raises:
+        UsageError: the format is unknown.
+        OutputError: the format cannot hold a picture of this size.
+    """
     check_side(format, picture.width, picture.height)
-    rules = rules_of(format)
-    colour = picture.rgb[..., :1] if picture.grey else picture.rgb
-    if picture.alpha is not None:
-        visible = rules.alpha
-        colour = np.dstack((colour, picture.alpha)) if visible else on_white(colour, picture.alpha)
-    if picture.bit_depth == 16 and 16 in rules.bit_depths:
-        return _encode_16(quantized(colour, 16), format, picture.icc_profile, provenance)
-    return _encode_8(quantized(colour, 8), format, picture.icc_profile, provenance)
+    contents, warnings = contents_of(picture, format, provenance)
+    if format == "gif":
+        warnings += gif.lost(contents)
+    return Encoded(_ENCODERS[format].encode(contents), warnings)
 
 
 def write_picture(
     picture: Picture, path: Path | str, format: str | None = None, *, provenance: Provenance | None = None
-) -> None:
+) -> tuple[str, ...]:
     """Encode and write atomically; the format is told from the suffix unless given.
 
     Args:
@@ -60,16 +90,21 @@ def write_picture(
         format: as of :func:`encode_picture` (None: as the suffix says).
         provenance: mark the file as a result (XMP).
 
+    Returns:
+        Sentences about what of the picture the file does not hold.
+
     Raises:
         UsageError: the format is unknown.
         OutputError: the file cannot be written, or the format cannot hold a picture of this size.
     """
     path = Path(path)
+    format = format or format_of(path)
     try:
-        data = encode_picture(picture, format or format_of(path), provenance=provenance)
+        file = encoded(picture, format, provenance=provenance)
     except (OSError, ValueError, RuntimeError) as error:
         raise OutputError(f"{path} cannot be encoded: {error}.") from error
-    write_bytes(path, data)
+    write_bytes(path, file.data)
+    return file.warnings
 
 
 def check_side(format: str, width: int, height: int) -> None:
@@ -84,38 +119,42 @@ def check_side(format: str, width: int, height: int) -> None:
         raise PictureSizeError(format, most, width, height)
 
 
-def _encode_8(samples: NDArray[Any], format: str, profile: bytes | None, provenance: Provenance | None) -> bytes:
-    image = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
-    options = dict(rules_of(format).options)
-    if profile:
-        options["icc_profile"] = profile
-    if provenance is not None:
-        options |= _xmp_options(format, provenance)
-    if format == "tiff" and samples.nbytes > _CLASSIC_TIFF:
-        options["big_tiff"] = True
-    buffer = io.BytesIO()
-    image.save(buffer, format.upper(), **options)
-    return buffer.getvalue()
+def contents_of(picture: Picture, format: str, mark: Provenance | None) -> tuple[Contents, tuple[str, ...]]:
+    """What goes into a file of ``format``, and what is to be said."""
+    rules = rules_of(format)
+    warnings: list[str] = []
+    grey_file = picture.grey and rules.grey
+    told = carried(picture.colour, MEANS.get(format, Means()), grey=picture.grey, grey_file=grey_file, format=format)
+    warnings.extend(told.warnings)
+    colour = picture.rgb[..., :1] if grey_file else picture.rgb
+    if told.source is not None:
+        converted = rgb_to_srgb(quantized(picture.rgb, 16), told.source)
+        colour = converted.astype(np.float32)[..., : 1 if grey_file else 3] / np.float32(65535)
+    if picture.alpha is not None:
+        colour = _with_alpha(colour, picture.alpha, format, rules.alpha, warnings)
+    depth = _depth(picture.bit_depth, rules.bit_depths, format, warnings)
+    going = outgoing(picture.metadata, (picture.width, picture.height), ROOMS.get(format, Room()), format, mark)
+    warnings.extend(going.warnings)
+    described = told.colour
+    if len(described.icc_profile or b"") > _MOST_ICC.get(format, 2**31):
+        described = replace(described, icc_profile=None)
+        warnings.append(f"its colour profile was left out: {format} has no room for it.")
+    contents = Contents(quantized(colour, depth), depth, described, going.metadata, dict(rules.options))
+    return contents, tuple(warnings)
 
 
-def _xmp_options(format: str, provenance: Provenance) -> dict[str, Any]:
-    packet = provenance.to_xmp()
-    if format == "png":
-        chunks = PngInfo()
-        chunks.add_itxt("XML:com.adobe.xmp", packet.decode())
-        return {"pnginfo": chunks}
-    return {"tiffinfo": {700: packet}} if format == "tiff" else {"xmp": packet}
+def _with_alpha(
+    colour: NDArray[np.float32], alpha: NDArray[np.float32], format: str, held: bool, warnings: list[str]
+) -> NDArray[np.float32]:
+    if held:
+        return np.dstack((colour, alpha))
+    if alpha.min() < 1:
+        warnings.append(f"its transparent parts were put on white, because {format} holds no transparency.")
+    return on_white(colour, alpha)
 
 
-def _encode_16(samples: NDArray[Any], format: str, profile: bytes | None, provenance: Provenance | None) -> bytes:
-    pyvips = vips.load()
-    image = pyvips.Image.new_from_array(samples)
-    image = image.copy(interpretation="grey16" if samples.shape[2] < 3 else "rgb16")
-    if profile:
-        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
-    if provenance is not None:
-        image.set_type(pyvips.GValue.blob_type, "xmp-data", provenance.to_xmp())
-    options: dict[str, Any] = {"bitdepth": 16}
-    if format == "tiff":
-        options = {"compression": "deflate", "bigtiff": samples.nbytes > _CLASSIC_TIFF}
-    return bytes(image.write_to_buffer(f".{'tif' if format == 'tiff' else 'png'}", **options))
+def _depth(wanted: int, held: tuple[int, ...], format: str, warnings: list[str]) -> int:
+    depth = next((bits for bits in held if bits >= wanted), held[-1])
+    if depth < wanted:
+        warnings.append(f"its {wanted} bits a sample were rounded to {depth}: {format} holds no more.")
+    return depth

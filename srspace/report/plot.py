@@ -1,14 +1,10 @@
-"""The perception-distortion plane of a benchmark: points, trade-off paths, seed spread.
-
-Blau, Michaeli, "The Perception-Distortion Tradeoff", CVPR 2018, arXiv 1711.06077.
-"""
+"""A plot of the perception-distortion plane: points, trade-off paths, seed spread."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srspace.benchmark.results import Results
-from srspace.benchmark.rows import BICUBIC, Row, read_row
 from srspace.errors import MissingExtraError, UsageError
 from srspace.files import write_bytes
-from srspace.metrics import describe, every
+from srspace.metrics import describe
 from srspace.report.labels import place_labels
+from srspace.report.plane import Point, first_perception, paths_of, points_of
 from srspace.report.styles import style_of
 
 if TYPE_CHECKING:
@@ -30,23 +26,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".pdf", ".svg")
 
 Segment = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class Point:
-    """A row on the plane.
-
-    Attributes:
-        row: the row.
-        label: what the table calls it.
-        x: its distortion.
-        y: its perception.
-    """
-
-    row: Row
-    label: str
-    x: float
-    y: float
 
 
 def check_plot_path(path: Path) -> None:
@@ -94,15 +73,15 @@ def draw(results: Results, *, distortion: str = "psnr", perception: str | None =
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    perception = perception or _first_perception(results)
-    points = _points(results, distortion, perception)
+    perception = perception or first_perception(results)
+    points = points_of(results, distortion, perception)
     if len(points) < 2:
         raise UsageError(f"a plot needs two rows with {distortion} and {perception or 'a perceptual metric'}.")
     figure = Figure(figsize=(7.2, 5.4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     outlines = [s for point in points for s in _draw_spread(axes, results, point, distortion, perception)]
-    segments = outlines + [s for path in _paths(points) for s in _draw_path(axes, path)]
+    segments = outlines + [s for path in paths_of(points) for s in _draw_path(axes, path)]
     for point in points:
         style = style_of(point.row)
         axes.scatter(
@@ -119,46 +98,6 @@ def draw(results: Results, *, distortion: str = "psnr", perception: str | None =
     figure.canvas.draw()
     place_labels(axes, [(p.label, p.x, p.y) for p in points], segments)
     return figure
-
-
-def _first_perception(results: Results) -> str:
-    for name, metric in every().items():
-        if metric.kind == "perception" and any(results.mean(row, name) is not None for row, _ in results.rows):
-            return name
-    return ""
-
-
-def _points(results: Results, distortion: str, perception: str) -> list[Point]:
-    points = []
-    for name, label in results.rows:
-        if name == BICUBIC:
-            continue
-        x, y = results.mean(name, distortion), results.mean(name, perception)
-        if x is not None and y is not None and np.isfinite([x, y]).all():
-            points.append(Point(read_row(name, label), label, x, y))
-    return points
-
-
-def _paths(points: Sequence[Point]) -> list[list[Point]]:
-    """Trade-off paths, each in the style of its last point.
-
-    They lead along tau through a mode that shows single candidates, from such candidates to what more and more of
-    them give, and along a mode's parameters.
-    """
-    drawn = [p for p in points if p.row.sampled]
-    singles = sorted((p for p in drawn if p.row.scored), key=lambda p: (p.row.kind, p.row.temperature or 0))
-    merged = sorted((p for p in drawn if not p.row.scored), key=lambda p: (p.row.kind, p.row.samples))
-    paths = [list(group) for _, group in groupby(singles, key=lambda p: p.row.kind)]
-    for start in singles:
-        ends = [p for p in merged if p.row.temperature == start.row.temperature and not p.row.parameters]
-        paths += [[start, *group] for _, group in groupby(ends, key=lambda p: p.row.kind)]
-    dials = sorted((p for p in points if p.row.parameters), key=lambda p: (*_without_parameters(p), p.row.parameters))
-    paths += [list(group) for _, group in groupby(dials, key=_without_parameters)]
-    return [path for path in paths if len(path) > 1]
-
-
-def _without_parameters(point: Point) -> tuple[str, int, float]:
-    return point.row.kind, point.row.samples, point.row.temperature or 0.0
 
 
 def _draw_path(axes: Axes, path: Sequence[Point]) -> Iterable[Segment]:

@@ -2,8 +2,8 @@
 
 from srspace.sampling.latents import draw_latents
 from srspace.sampling.plan import Plan
-from srspace.sampling.redraws import Redraw
+from srspace.sampling.redraws import Redraw, Redraws
 from srspace.sampling.sampler import Sampler
 from srspace.sampling.tiles import MARGIN, Tile, plan_tiles
 
-__all__ = ["MARGIN", "Plan", "Redraw", "Sampler", "Tile", "draw_latents", "plan_tiles"]
+__all__ = ["MARGIN", "Plan", "Redraw", "Redraws", "Sampler", "Tile", "draw_latents", "plan_tiles"]

@@ -55,7 +55,7 @@ Clipped highlights overshoot by less.
 """
 
 WORST_BLOCK = 0.12
-"""How far a block of :data:`BLOCK` x :data:`BLOCK` LR pixels of the reduced candidate may be from the input."""
+"""How far a block of :data:`BLOCK` x :data:`BLOCK` LR pixels of the reduced candidate may be from what it should be."""
 
 BLOCK = 4
 """Side of such a block, in LR pixels."""
@@ -63,14 +63,29 @@ BLOCK = 4
 _MARGIN = 16  # HR pixels around a damaged place that are replaced as well
 
 
-def examine(images: Tensor, lr: Tensor, tile: Tile, scale: int) -> Tensor:
+def references(lr: Tensor, regression: Tensor) -> Tensor:
+    """What a reduced candidate should look like, pixel by pixel one or the other.
+
+    That is the input or, where a model does not take the input's noise and compression over, the encoder's output.
+
+    Args:
+        lr: ``(3, h, w)``.
+        regression: the encoder's output, ``(3, scale * h, scale * w)`` in [0, 1].
+
+    Returns:
+        ``(2, 3, h, w)``.
+    """
+    return torch.stack((lr, _reduced(regression[None], lr.shape[1], lr.shape[2])[0]))
+
+
+def examine(images: Tensor, expected: Tensor, tile: Tile, scale: int) -> Tensor:
     """Smallest and largest value of each candidate's kept part, and its largest mean error over a block.
 
     Not-a-number is passed on. Nothing here waits for the device.
 
     Args:
         images: ``(n, 3, scale * h, scale * w)`` of the tile's outer part, unclamped.
-        lr: ``(3, h, w)`` of the same part, which the candidates must agree with when they are reduced.
+        expected: ``(k, 3, h, w)`` of the same part: see :func:`references`.
         tile: the tile.
         scale: the upscaling factor.
 
@@ -78,11 +93,8 @@ def examine(images: Tensor, lr: Tensor, tile: Tile, scale: int) -> Tensor:
         ``(n, 3)`` for :func:`usable` and :func:`described`.
     """
     kept = tile.kept(images, scale).flatten(1)
-    rows = _reduction(images.shape[2], lr.shape[1], lr.device)
-    columns = _reduction(images.shape[3], lr.shape[2], lr.device)
-    small = rows @ images.clamp(0, 1) @ columns.t()
     near = tile.inner(BLOCK - 1)
-    error = (small - lr).abs().mean(1, keepdim=True)[..., near[0], near[1]]
+    error = _error(images, expected)[..., near[0], near[1]]
     worst = F.avg_pool2d(error, min(BLOCK, *error.shape[2:]), 1).flatten(1).amax(1)
     return torch.stack((kept.amin(1), kept.amax(1), worst), 1)
 
@@ -104,12 +116,12 @@ def described(low: float, high: float, worst: float) -> str | None:
     return None
 
 
-def mended(image: Tensor, lr: Tensor, regression: Tensor) -> Tensor:
+def mended(image: Tensor, expected: Tensor, regression: Tensor) -> Tensor:
     """Replace what is damaged in a candidate, and a soft margin around it, with the encoder's own output.
 
     Args:
         image: ``(3, H, W)``, unclamped.
-        lr: ``(3, h, w)``.
+        expected: ``(k, 3, h, w)``: see :func:`references`.
         regression: the encoder's output, ``(3, H, W)`` in [0, 1].
 
     Returns:
@@ -117,12 +129,23 @@ def mended(image: Tensor, lr: Tensor, regression: Tensor) -> Tensor:
     """
     bad = (~torch.isfinite(image) | (image < USABLE.low) | (image > USABLE.high)).any(0)
     kept = torch.where(bad, regression, image.nan_to_num(0.0)).clamp(0, 1)
-    error = (imresize(kept, size=(lr.shape[1], lr.shape[2])) - lr).abs().mean(0, keepdim=True)
-    worst = F.interpolate(error[None], size=bad.shape, mode="nearest")[0, 0]
+    worst = F.interpolate(_error(kept[None], expected), size=bad.shape, mode="nearest")[0, 0]
     mask = (bad | (worst > WORST_BLOCK / 2)).float()[None, None]
     mask = F.max_pool2d(mask, 2 * _MARGIN + 1, 1, _MARGIN)
     mask = F.avg_pool2d(mask, _MARGIN + 1, 1, _MARGIN // 2, count_include_pad=False)[0]
     return torch.lerp(kept, regression, mask)
+
+
+def _error(images: Tensor, expected: Tensor) -> Tensor:
+    """Mean absolute difference of the channels, ``(n, 1, h, w)``, from what is nearest to each pixel."""
+    small = _reduced(images.clamp(0, 1), expected.shape[2], expected.shape[3])
+    return (small[:, None] - expected).abs().mean(2).amin(1, keepdim=True)
+
+
+def _reduced(images: Tensor, height: int, width: int) -> Tensor:
+    rows = _reduction(images.shape[2], height, images.device)
+    columns = _reduction(images.shape[3], width, images.device)
+    return rows @ images @ columns.t()
 
 
 @lru_cache(maxsize=16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from srspace.config import SamplingConfig
 from srspace.sampling.defects import LADDER
 from srspace.sampling.latents import Draw
 
@@ -32,7 +33,7 @@ class Redraw:
 
 
 class Redraws:
-    """How far down the ladder each candidate of an image is.
+    """How far down the ladder each candidate of an image is, or of all frames of an animation.
 
     A candidate's stage counts what was tried before: 0 is its first draw, the next ones are redraws at the lower
     temperatures of :data:`LADDER`, then come :data:`MENDED` and :data:`REPLACED`.
@@ -46,6 +47,11 @@ class Redraws:
         self.temperature, self.antithetic = temperature, antithetic
         self._stages: dict[int, int] = {}
         self._reasons: dict[int, str] = {}
+
+    @classmethod
+    def of(cls, sampling: SamplingConfig) -> Redraws:
+        """Nothing replaced yet; how ``sampling`` draws."""
+        return cls(sampling.temperature, antithetic=sampling.latents == "antithetic")
 
     def stage(self, index: int) -> int:
         """How often a candidate has been replaced."""

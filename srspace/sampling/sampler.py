@@ -39,6 +39,8 @@ class Sampler:
         lr: ``(3, h, w)`` float32 in [0, 1].
         sampling: how to draw; how many candidates, the sinks say.
         progress: called with the share done, from 0 to 1.
+        redraws: the candidates that other pictures of an animation have replaced; they are replaced here, too, and
+            those that this picture replaces are added.
 
     Attributes:
         plan: how the image was divided; None before any work.
@@ -51,6 +53,7 @@ class Sampler:
         sampling: SamplingConfig,
         *,
         progress: Callable[[float], None] | None = None,
+        redraws: Redraws | None = None,
     ) -> None:
         if lr.ndim != 3 or lr.shape[0] != 3 or 0 in lr.shape:
             raise ValueError(f"expected an image (3, h, w), not {tuple(lr.shape)}")
@@ -60,7 +63,7 @@ class Sampler:
         height, width = lr.shape[1:]
         shapes = model.latent_shapes(height * model.scale, width * model.scale)
         self._latents = Latents(shapes, (height, width), seed=sampling.seed, device=model.device)
-        self._redraws = Redraws(sampling.temperature, antithetic=sampling.latents == "antithetic")
+        self._redraws = redraws or Redraws.of(sampling)
         self._done = 0.0
 
     @property

@@ -48,6 +48,10 @@ class TileWork:
         image = self.model.regression(self._encoded())[0]
         return self._strips.removed(image, self.scale).clamp(0, 1)
 
+    @cached_property
+    def _expected(self) -> Tensor:
+        return defects.references(self.lr, self.regression)
+
     def decode(self, stages: Sequence[int], latents: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Decode some candidates, each at its stage (see :class:`srspace.sampling.redraws.Redraws`).
 
@@ -60,7 +64,7 @@ class TileWork:
             candidate is being mended, nothing waits for the device.
         """
         if self._conditions is None:
-            features = self._encoded()
+            features, _ = self._encoded(), self._expected
             self._conditions = self.model.conditions(features)
             # The encoder's other maps take too much memory to be kept.
             self._features = RRDBFeatures(features.last, features.last[:, :0], ())
@@ -72,8 +76,8 @@ class TileWork:
             if stage == REPLACED:
                 images[k] = self.regression
             elif stage == MENDED:
-                images[k] = defects.mended(images[k], self.lr, self.regression)
-        findings = defects.examine(images, self.lr, self.tile, self.scale)
+                images[k] = defects.mended(images[k], self._expected, self.regression)
+        findings = defects.examine(images, self._expected, self.tile, self.scale)
         if REPLACED in stages:  # there is nothing left to put in its place
             settled = torch.tensor([stage == REPLACED for stage in stages], device=findings.device)
             findings = findings.masked_fill(settled[:, None], 0.0)

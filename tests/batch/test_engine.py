@@ -11,11 +11,24 @@ import pytest
 from PIL import Image
 
 import srspace
-from srspace.batch import BatchSettings, Done, Failed, Kept, Made, Plan, Progress, Skipped, engine, upscale_files
+from srspace.batch import (
+    BatchSettings,
+    Done,
+    Failed,
+    Kept,
+    Made,
+    Plan,
+    Progress,
+    Skipped,
+    earlier,
+    engine,
+    upscale_files,
+)
 from srspace.batch.deciding import Named
 from srspace.batch.inputs import find_inputs
 from srspace.config import SamplingConfig
 from srspace.errors import ImageError, UsageError
+from srspace.images import read_header
 from srspace.upscaler import Upscaler
 from tests.pictures import picture
 
@@ -48,14 +61,12 @@ def test_no_header_is_read_twice_and_the_first_picture_comes_before_the_last_hea
     folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
 ):
     opened = []
-    whole = Image.open
 
-    def counted(source, *rest, **options):
-        if isinstance(source, str | Path):
-            opened.append(Path(source).name)
-        return whole(source, *rest, **options)
+    def counted(path: Path):
+        opened.append(path.name)
+        return read_header(path)
 
-    monkeypatch.setattr(Image, "open", counted)
+    monkeypatch.setattr(earlier, "read_header", counted)
     outcomes = upscale_files(folder, settings)
     assert isinstance(next(outcomes), Done)
     assert opened == ["a.png"], "the first picture is done, and no other header was read"

@@ -28,7 +28,7 @@ def test_settings_go_to_other_processes():
         ({"mode": "median", "fusion": "x"}, "the mode median uses no fusion network"),
         ({"mode": "rrdb", "save_samples": "s"}, "draws no candidates"),
         ({"mode": "meen"}, "did you mean mean"),
-        ({"format": "gif"}, "must be one of png"),
+        ({"format": "bmp"}, "must be one of png"),
         ({"parameters": {"strength": 1}}, "the mode dial has no strength"),
         ({"mode": TOY, "parameters": {"strength": 2}}, "must lie between 0 and 1"),
     ],

@@ -218,3 +218,14 @@ def test_an_interruption_is_said(
     monkeypatch.setattr(runner.Benchmark, "run", interrupt)
     assert main([*command, "--rows", "bicubic"]) == 130
     assert capsys.readouterr().err.startswith("srspace: interrupted")
+
+
+def test_a_report_is_one_page_with_the_pictures(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    report = tmp_path / "report.html"
+    wanted = ["--rows", "bicubic,mean:2", "--metrics", "psnr"]
+    assert main([*command, *wanted, "--report", str(report)]) == 0
+    text = report.read_text(encoding="utf-8")
+    assert text.count("data:image/webp") == 2 * 4  # two images: input, original and two rows
+    assert "mean" in capsys.readouterr().out
+    assert main([*command, *wanted, "--report", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err

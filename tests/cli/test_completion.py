@@ -11,6 +11,7 @@ import pytest
 from srspace import modes
 from srspace.config import AUTO_WEIGHTS, DEFAULT_WEIGHTS, PRECISIONS
 from srspace.data.catalog import load_catalog
+from srspace.images import writable
 from srspace.metrics import every
 from tests.cli.tree import NODES, context
 
@@ -40,7 +41,7 @@ def test_a_shell_is_answered():
         ("upscale", "--mode", modes.every()),
         ("upscale", "--precision", PRECISIONS),
         ("upscale", "--latents", ("independent", "antithetic")),
-        ("upscale", "--format", ("png", "tiff", "webp", "jpeg", "avif")),
+        ("upscale", "--format", writable()),
         ("bench run", "dataset", load_catalog()),
         ("bench run", "--metrics", ("all", *every())),
         ("bench run", "--protocol", ("paper", "y-channel")),

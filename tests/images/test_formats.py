@@ -15,7 +15,7 @@ from srspace.images import (
 def test_formats_are_found_by_name_and_by_suffix():
     assert [format_named(name) for name in ("PNG", "jpg", "tif", "avif")] == ["png", "jpeg", "tiff", "avif"]
     assert format_of(Path("x/A.JPEG")) == "jpeg"
-    for name in ("bmp", "gif", "xyz", ""):
+    for name in ("bmp", "heic", "xyz", ""):
         with pytest.raises(UsageError, match="must be one of png, tiff, webp, jpeg, avif"):
             format_named(name)
     with pytest.raises(UsageError, match="names no format"):

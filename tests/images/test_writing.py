@@ -8,6 +8,7 @@ from PIL import Image
 
 from srspace.errors import OutputError, UsageError
 from srspace.images import (
+    Colour,
     Picture,
     encode_picture,
     read_picture,
@@ -45,7 +46,7 @@ def test_profiles_are_kept():
     picture = read_picture(encoded(Image.new("RGB", (3, 3)), icc_profile=profile))
     for format in ("png", "jpeg", "webp", "tiff"):
         assert read_picture(encode_picture(picture, format)).icc_profile == profile
-    deep = Picture(picture.rgb, None, 16, False, profile)
+    deep = Picture(picture.rgb, None, 16, False, Colour(profile))
     for format in ("png", "tiff"):
         assert read_picture(encode_picture(deep, format)).icc_profile == profile
 

@@ -10,7 +10,8 @@ import pytest
 from srspace import modes
 from srspace.benchmark import Row, parse_rows
 from srspace.errors import UsageError
-from srspace.report.plot import _paths, _points, _spread, draw, save_plot
+from srspace.report.plane import paths_of, points_of
+from srspace.report.plot import _spread, draw, save_plot
 from srspace.report.styles import EXTERNAL, style_of
 from tests.benchmark.toy_mode import DIAL
 from tests.report.made import TABLE_1, results, table_1
@@ -67,7 +68,7 @@ def labels_of_paths(rows: str) -> list[list[str]]:
     chosen = parse_rows(rows, temperature=0.9, scored=10)
     scores = {row.name: {"i": {"psnr": 20.0 + k, "lpips-vgg": 0.3}} for k, row in enumerate(chosen)}
     made = replace(results(scores), rows=[(row.name, row.label) for row in chosen])
-    return [[point.label for point in path] for path in _paths(_points(made, "psnr", "lpips"))]
+    return [[point.label for point in path] for path in paths_of(points_of(made, "psnr", "lpips"))]
 
 
 def test_paths_lead_along_tau_and_from_candidates_to_what_more_of_them_give():
@@ -91,7 +92,7 @@ def test_a_path_leads_along_a_mode_s_parameter(monkeypatch: pytest.MonkeyPatch):
 def test_rows_of_modes_that_are_not_known_here_are_drawn_as_other_models_are():
     scores = {"psnr": 1.0, "lpips-vgg": 0.1}
     made = results({"theirs:3@0.9": {"i": scores}, "rrdb": {"i": scores}})
-    assert [style_of(point.row) == EXTERNAL for point in _points(made, "psnr", "lpips")] == [True, False]
+    assert [style_of(point.row) == EXTERNAL for point in points_of(made, "psnr", "lpips")] == [True, False]
     assert draw(made).axes
 
 

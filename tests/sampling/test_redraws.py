@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from srspace.config import SamplingConfig
 from srspace.sampling.latents import Draw
 from srspace.sampling.redraws import Redraws
 
@@ -23,3 +24,9 @@ def test_antithetic_draws_come_in_pairs_redraws_included():
     ]  # fmt: skip
     redraws.go_on(1, "exploded")
     assert redraws.draw(1) == Draw(0, 0.75, 1, mirrored=True) and redraws.draw(0) == Draw(0, 1.0)
+
+
+def test_redraws_go_by_how_candidates_are_drawn():
+    redraws = Redraws.of(SamplingConfig(temperature=0.7, latents="antithetic"))
+    assert redraws.draw(1) == Draw(0, 0.7, mirrored=True)
+    assert Redraws.of(SamplingConfig(temperature=0.7)).draw(1) == Draw(1, 0.7)

@@ -1,36 +1,44 @@
-"""Bytes to samples, by whichever library reads that kind of file right.
-
-Pillow recognizes the file and reads 8 bits a sample. It would cut deeper ones down, so libvips reads those, and the
-kinds of TIFF that Pillow does not know. PNM files of more than 8 bits are read here.
-"""
+"""Bytes to samples: for each format the one reader that gets it right."""
 
 from __future__ import annotations
 
-import io
+from collections.abc import Callable
+from importlib import import_module
 
-from PIL import Image, UnidentifiedImageError
+from srspace.images.kinds import HEAD, Foreign, recognized
+from srspace.images.readers.decoded import Decoded, ForeignError, MissingPackageError, UnsupportedError
 
-from srspace.images.readers import pillow, pnm, vips
-from srspace.images.readers.decoded import Decoded, UnsupportedError, check_pixels
+__all__ = ["Decoded", "ForeignError", "MissingPackageError", "UnknownError", "UnsupportedError", "decode"]
 
-__all__ = ["Decoded", "UnsupportedError", "decode"]
+Reader = Callable[[bytes, int], Decoded]
+
+READERS = {
+    "png": "png:read", "jpeg": "jpeg:read", "tiff": "tiff:read", "webp": "webp:read", "avif": "avif:read",
+    "gif": "gif:read", "jxl": "jxl:read", "heic": "heic:read", "bmp": "pillow:bmp", "pnm": "pnm:read",
+    "tga": "pillow:tga", "jpeg2000": "jpeg2000:read", "qoi": "pillow:qoi", "pcx": "pillow:pcx", "sgi": "pillow:sgi",
+}  # fmt: skip
+"""By format, the module here and the function in it."""
+
+
+class UnknownError(Exception):
+    """It is of no kind that is known."""
 
 
 def decode(data: bytes, max_pixels: int) -> Decoded:
     """Decode a file; of an animation, the first frame.
 
     Raises:
+        UnknownError: it is of no known kind.
+        ForeignError: it is of a kind that is not read.
         UnsupportedError: it is larger than ``max_pixels``, or holds what no reader handles.
-        UnidentifiedImageError: it is of no known format.
+        MissingPackageError: its reader is not installed.
         Exception: it is damaged; libraries raise anything from SyntaxError to struct.error then.
     """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            check_pixels(image.width, image.height, max_pixels)
-            if image.format == "PPM" and (header := pnm.deep_header(data)) is not None:
-                return pnm.read(data, header)
-            return vips.read(data, max_pixels) if pillow.is_deep(image, data) else pillow.read(image)
-    except UnidentifiedImageError:
-        if not vips.is_tiff(data):
-            raise
-    return vips.read(data, max_pixels)
+    kind = recognized(data[:HEAD])
+    if kind is None:
+        raise UnknownError
+    if isinstance(kind, Foreign):
+        raise ForeignError(kind)
+    module, _, function = READERS[kind].partition(":")
+    read: Reader = getattr(import_module(f"{__name__}.{module}"), function)
+    return read(data, max_pixels)

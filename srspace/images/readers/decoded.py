@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from srspace.images.picture import Picture
+from srspace.images.colour import Colour
+from srspace.images.kinds import Foreign
+from srspace.images.metadata import Packets
 
 SAMPLE_NAMES = {
     "float": "32-bit floating-point",
@@ -24,46 +25,62 @@ class UnsupportedError(Exception):
     """What a picture has that cannot be handled, to be read after "it has"."""
 
 
+class ForeignError(Exception):
+    """It is a file of a kind that is not read.
+
+    Attributes:
+        kind: which one.
+    """
+
+    def __init__(self, kind: Foreign) -> None:
+        super().__init__(kind.what)
+        self.kind = kind
+
+
+class MissingPackageError(Exception):
+    """A package that is needed is not installed.
+
+    Attributes:
+        kind: what the file is, with an article.
+        package: what is missing.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        super().__init__(kind)
+        self.kind, self.package = kind, package
+
+
 @dataclass(frozen=True)
 class Decoded:
-    """Samples as they stand in the file, the right way up.
+    """Samples as they stand in the file, and everything that the file tells about them, not yet checked.
 
     Attributes:
         samples: ``(H, W, C)`` uint8 or uint16: grey or RGB, then straight alpha where C is 2 or 4.
         top: the value that stands for 1.
-        icc_profile: the embedded colour profile.
+        bit_depth: of the file's samples: 8, 10, 12 or 16; what is less counts as 8.
+        colour: how the numbers are meant.
+        packets: metadata.
+        warnings: sentences about what could not be read as it stands.
     """
 
     samples: NDArray[Any]
     top: int = 255
-    icc_profile: bytes | None = None
-
-    @property
-    def transparent(self) -> bool:
-        return self.samples.shape[2] in (2, 4)
-
-    def picture(self) -> Picture:
-        """The same, with samples as numbers from 0 to 1."""
-        scaled = self.samples.astype(np.float32)
-        scaled /= np.float32(self.top)
-        grey = scaled.shape[2] < 3
-        return Picture(
-            rgb=np.repeat(scaled[..., :1], 3, axis=2) if grey else np.ascontiguousarray(scaled[..., :3]),
-            alpha=np.ascontiguousarray(scaled[..., -1]) if self.transparent else None,
-            bit_depth=8 if self.samples.dtype == np.uint8 else 16,
-            grey=grey,
-            icc_profile=self.icc_profile,
-        )
+    bit_depth: int = 8
+    colour: Colour = field(default_factory=Colour)
+    packets: Packets = field(default_factory=Packets)
+    warnings: tuple[str, ...] = ()
 
 
 def check_pixels(width: int, height: int, most: int) -> None:
     """Refuse a picture that is too large before it is decoded.
 
     Raises:
-        UnsupportedError: it has more than ``most`` pixels.
+        UnsupportedError: it has more than ``most`` pixels, or none.
     """
     if width * height > most:
         raise UnsupportedError(f"{width * height / 1e6:.0f} megapixels, more than the {most / 1e6:.0f} allowed")
+    if width < 1 or height < 1:
+        raise UnsupportedError("no pixels")
 
 
 def unsupported_samples(kind: str) -> UnsupportedError:

@@ -1,58 +1,99 @@
-"""Pillow's part: everything of 8 bits a sample or less, and 16-bit grey."""
+"""Kinds of 8 bits a sample that Pillow reads: BMP, TGA, PCX, SGI, QOI, and stills of the plug-ins."""
 
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from numpy.typing import NDArray
+from PIL import Image
 
-from srspace.images.readers.decoded import Decoded, unsupported_samples
+from srspace.images.colour import Colour
+from srspace.images.containers import bmp as container
+from srspace.images.metadata import Packets
+from srspace.images.readers.decoded import Decoded, UnsupportedError, check_pixels, unsupported_samples
 
-
-def is_deep(image: Image.Image, data: bytes) -> bool:
-    """Whether an opened PNG or TIFF holds more than Pillow would keep of it."""
-    if image.format == "PNG":
-        return data[24] == 16
-    if image.format == "TIFF":
-        bits = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
-        return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
-    return False
+_GREY = ("1", "L", "LA", "La")
+_TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
-def read(image: Image.Image) -> Decoded:
-    """Samples of an opened picture; CMYK and Lab become sRGB.
+def opened(data: bytes, format: str, max_pixels: int) -> Image.Image:
+    """A picture as Pillow opens it, by the plug-in of that name and no other.
 
     Raises:
-        UnsupportedError: its samples are no 8 or 16 bit integers.
+        UnsupportedError: it is too large.
     """
-    profile = image.info.get("icc_profile")
-    image = ImageOps.exif_transpose(image)
-    if image.mode in ("I", "F"):
-        raise unsupported_samples("int" if image.mode == "I" else "float")
-    if image.mode.startswith("I;16"):
-        return Decoded(np.asarray(image, np.uint16)[..., None], 65535, profile)
-    if image.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
-        image, profile = _to_srgb(image, profile), None
-    transparent = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
-    grey = image.mode in ("1", "L", "LA", "La") or (
-        image.mode in ("P", "PA") and _palette_is_grey(image) and (not profile or profile[16:20] == b"GRAY")
-    )
+    image = Image.open(io.BytesIO(data), formats=[format])
+    check_pixels(image.width, image.height, max_pixels)
+    return image
+
+
+def samples_of(image: Image.Image) -> NDArray[Any]:
+    """Samples of an opened picture: ``(H, W, C)`` uint8, grey or RGB, then straight alpha where C is 2 or 4.
+
+    Raises:
+        UnsupportedError: its samples are of another kind.
+    """
+    image.load()
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        raise unsupported_samples("int" if image.mode == "I" else "float" if image.mode == "F" else "16-bit grey")
+    transparent = image.mode in _TRANSPARENT or "transparency" in image.info
+    grey = image.mode in _GREY or (image.mode in ("P", "PA") and _palette_is_grey(image))
     samples = np.asarray(image.convert("RGBA" if transparent else "RGB"))
-    return Decoded(samples[..., (0, -1) if transparent else (0,)] if grey else samples, icc_profile=profile)
+    return samples[..., (0, -1) if transparent else (0,)] if grey else samples
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    if image.mode == "LAB" or (profile and image.mode == "CMYK"):
-        source = (
-            ImageCms.createProfile("LAB")
-            if image.mode == "LAB"
-            else ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
-        )
-        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        if converted is not None:
-            return converted
-    return image.convert("RGB")
+def bmp(data: bytes, max_pixels: int) -> Decoded:
+    """Decode a BMP or DIB file.
+
+    Raises:
+        UnsupportedError: it is too large, or of more than 8 bits a sample.
+        DamagedError: it is cut short.
+    """
+    data = container.with_file_header(data)
+    header = container.parse(data)
+    check_pixels(header.width, header.height, max_pixels)
+    widest = max((mask.bit_count() for mask in container.masks(header, data)), default=8)
+    if widest > 8:
+        raise UnsupportedError(f"{widest} bits a sample, which is not handled in BMP")
+    if header.compression > 3 and header.compression != 6:
+        raise UnsupportedError("a JPEG, PNG or video inside a BMP, which is not handled")
+    with opened(data, "BMP", max_pixels) as image:
+        dpi = image.info.get("dpi")
+        samples = samples_of(image)
+    return Decoded(samples, colour=Colour(container.profile(header, data)), packets=Packets(dpi=dpi))
+
+
+def tga(data: bytes, max_pixels: int) -> Decoded:
+    """Decode a TGA; alpha counts where its header says so, or where it is not 0 everywhere."""
+    with opened(data, "TGA", max_pixels) as image:
+        samples = samples_of(image)
+    if samples.shape[2] == 4 and not data[17] & 15 and not samples[..., 3].any():
+        samples = samples[..., :3]
+    return Decoded(samples)
+
+
+def qoi(data: bytes, max_pixels: int) -> Decoded:
+    """Decode a QOI file."""
+    return _plain(data, "QOI", max_pixels)
+
+
+def pcx(data: bytes, max_pixels: int) -> Decoded:
+    """Decode a PCX file."""
+    return _plain(data, "PCX", max_pixels)
+
+
+def sgi(data: bytes, max_pixels: int) -> Decoded:
+    """Decode an SGI file of 8 bits a sample."""
+    if data[3] != 1:
+        raise UnsupportedError("16-bit samples, which are not handled in SGI")
+    return _plain(data, "SGI", max_pixels)
+
+
+def _plain(data: bytes, format: str, max_pixels: int) -> Decoded:
+    with opened(data, format, max_pixels) as image:
+        return Decoded(samples_of(image))
 
 
 def _palette_is_grey(image: Image.Image) -> bool:

@@ -1,0 +1,1 @@
+"""Samples to bytes, each format with what it can tell beside them."""

@@ -1,0 +1,106 @@
+"""What a page shows beside candidates: every mode, and a mode with a parameter at several values of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from srspace import modes
+from srspace.assessment import choose
+from srspace.config import AUTO_WEIGHTS
+from srspace.errors import NoFusionError, SRSpaceError
+from srspace.families import serving
+from srspace.hub import find_fusion
+from srspace.images import Picture
+from srspace.modes import Mode
+from srspace.report.explore.settings import ExploreSettings
+from srspace.report.explore.space import Shown
+from srspace.upscaler import Upscaler
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A mode at a value of its parameter.
+
+    Attributes:
+        mode: the mode.
+        count: candidates that it takes.
+        parameter: name of the parameter, of a mode that has one.
+        value: the parameter's.
+    """
+
+    mode: Mode
+    count: int
+    parameter: str | None = None
+    value: float | None = None
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The parameter as :meth:`srspace.upscaler.Upscaler.maker` takes it."""
+        return {} if self.parameter is None or self.value is None else {self.parameter: self.value}
+
+    def shown(self, image: NDArray[np.uint8]) -> Shown:
+        """Its picture."""
+        return Shown(self.mode.name, image, self.parameter, self.value, help=self.mode.help)
+
+
+def settled(settings: ExploreSettings, picture: Picture) -> ExploreSettings:
+    """Settings with weights named: where they are ``"auto"``, those that suit the picture.
+
+    Raises:
+        WeightsError: the weights that choose are missing.
+        CheckpointError: they are damaged.
+    """
+    if settings.weights != AUTO_WEIGHTS:
+        return settings
+    return replace(settings, weights=choose(picture, serving(modes.find(modes.DEFAULT))).weights)
+
+
+def load_upscaler(settings: ExploreSettings) -> Upscaler:
+    """The flow, with every fusion network that the catalogue has for it.
+
+    Raises:
+        WeightsError: the flow's weights are missing.
+        CheckpointError: weights are damaged.
+        UsageError: there is no such device or precision.
+    """
+    usable = [mode for mode in _merging() if mode.network is None or _has_network(settings.weights, mode.network)]
+    return Upscaler.load(settings.weights, modes=usable, device=settings.device, precision=settings.precision)
+
+
+def find_variants(upscaler: Upscaler, settings: ExploreSettings) -> tuple[list[Variant], list[str]]:
+    """What can be shown with these networks, from no candidates to the dial; and what is left out, in sentences."""
+    found: list[Variant] = []
+    notes: list[str] = []
+    for mode in sorted(_merging(), key=lambda mode: (mode.draws, bool(mode.parameters))):
+        if mode.network is not None and mode.network not in upscaler.fusion:
+            notes.append(f"The mode {mode.name} is left out: there is no network for it with these weights.")
+            continue
+        try:
+            upscaler.check(mode, settings.sampling)
+        except SRSpaceError as error:
+            notes.append(f"The mode {mode.name} is left out: {error}")
+            continue
+        count = mode.count(settings.sampling.samples)
+        if not mode.parameters:
+            found.append(Variant(mode, count))
+            continue
+        parameter = mode.parameters[0]
+        values = np.linspace(parameter.low, parameter.high, settings.balances).tolist()
+        found += [Variant(mode, count, parameter.name, round(value, 4)) for value in values]
+    return found, notes
+
+
+def _merging() -> list[Mode]:
+    """Modes that make one picture of several candidates or of none; single candidates are shown as such."""
+    return [mode for mode in modes.every().values() if not mode.single]
+
+
+def _has_network(weights: str, kind: str) -> bool:
+    try:
+        find_fusion(weights, kind)
+    except NoFusionError:
+        return False
+    return True
