@@ -36,8 +36,8 @@ WEAK = DegradeConfig(
 _AT_A_TIME = 32
 _MOST = 0.05  # a benefit above it counts no more
 _LEAST = 0.003  # weight of an image that both families serve alike
-_MARGIN = 0.01  # the family for damaged pictures must be as much better: the other one never spoils a clean picture
-_CLEAN_WEIGHT = 3.0  # of a mistake about a clean image, beside one as costly about another
+_MARGIN = 0.012  # the family for damaged pictures must be as much better: the other one never spoils a clean picture
+_CLEAN_WEIGHT = 5.0  # of a mistake about a clean image, beside one as costly about another
 _TINIEST = 8
 _CODECS = {"jpeg": 88, "second_jpeg": 88, "webp": 85, "jpeg_between": 70}
 _OTHER_NOISE = ("camera", "old_photo", "palette", "halftone")
@@ -46,8 +46,8 @@ _OTHER_NOISE = ("camera", "old_photo", "palette", "halftone")
 class AssessorTask(Task):
     """What was done to an LR image, by examples of damage, weak damage and none.
 
-    The line between the families is where :func:`~srspace.training.benefit.benefit` is 0.01. An image counts as much as
-    a mistake about it costs. All images are made, and their statistics taken, before training starts: that takes
+    The line between the families is where :func:`~srspace.training.benefit.benefit` is 0.012. An image counts as much
+    as a mistake about it costs. All images are made, and their statistics taken, before training starts: that takes
     minutes, and the network then learns in seconds.
 
     Each image is learned from in three ways, in turn: whole, as four quarters that are assessed as one picture, and
