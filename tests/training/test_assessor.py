@@ -102,7 +102,7 @@ def test_mistakes_about_clean_images_count_more(tiles: torch.Tensor):
     taken = torch.zeros(2, 1, COUNT)
     for parameter in made.network.parameters():
         parameter.data.zero_()
-    made.network.prior.data[0] = 3.0
+    made.network.tail.bias.data[0], made.network.prior.data[0] = -30.0, 3.0
     both = torch.tensor([[-0.05, 0, 0, 0, 0], [0.05, 0, 0, 0, 0]])
     alike = torch.tensor([[-0.0499, 0, 0, 0, 0], [0.05, 0, 0, 0, 0]])
     assert made.loss(taken, both) > made.loss(taken, alike) * 1.05
