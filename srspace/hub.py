@@ -144,7 +144,10 @@ def base_flow(fusion: str) -> str:
 
     Raises:
         NoFlowError: the catalogue does not know the network.
+        WeightsError: there are no such weights.
     """
+    if _parse_hub(fusion) is None:
+        resolve_weights(fusion)
     entry = load_catalog().get(_catalog_name(fusion))
     if entry is None or entry.base is None:
         raise NoFlowError(fusion)

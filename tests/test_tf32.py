@@ -83,4 +83,4 @@ def test_a_sampler_computes_exactly_and_leaves_the_switches_alone():
     model = ToyModel()
     model.before = lambda name: seen.append(CUDNN.allow_tf32)
     Sampler(model, smooth(8, 8), SamplingConfig()).collapse(find("mean").sink(2))
-    assert seen == [False] * 3 and CUDNN.allow_tf32
+    assert seen == [False] * 4 and CUDNN.allow_tf32

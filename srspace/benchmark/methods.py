@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
 
 import torch
@@ -13,7 +13,7 @@ from srspace.benchmark.rows import BICUBIC, EXTERNAL, Row
 from srspace.benchmark.settings import Settings
 from srspace.config import SamplingConfig
 from srspace.errors import UsageError
-from srspace.modes import Mode, SinkMaker
+from srspace.modes import SinkMaker
 from srspace.resize import imresize
 from srspace.sampling import Sampler
 from srspace.upscaler import Upscaler
@@ -78,7 +78,7 @@ class Methods:
         mode = row.mode
         if mode is None:
             raise ValueError(f"{row.name} draws no candidates")
-        return sink_maker(self.upscaler, mode, mode.count(row.samples), dict(row.parameters))
+        return self.upscaler.maker(mode, mode.count(row.samples), dict(row.parameters))
 
     def plain(self, row: Row, lr: Tensor) -> Tensor:
         """The output of a row without candidates.
@@ -95,9 +95,3 @@ class Methods:
         if row.kind == EXTERNAL:
             return self._external[row].upscale(lr, self.settings.tile)
         return Sampler(self.upscaler.prepared, lr, self.sampling(row)).collapse(self.maker(row))
-
-
-def sink_maker(upscaler: Upscaler, mode: Mode, count: int, parameters: Mapping[str, float] | None = None) -> SinkMaker:
-    """What :meth:`srspace.upscaler.Upscaler.collapse` fills with candidates."""
-    network = None if mode.network is None else upscaler.fusion[mode.network]
-    return mode.sink(count, network, **(parameters or {}))

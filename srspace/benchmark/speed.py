@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from srspace import modes
-from srspace.benchmark.methods import sink_maker
 from srspace.benchmark.operations import Operations, count_operations
 from srspace.benchmark.stopwatch import seconds_of
 from srspace.benchmark.synthetic import grey_image
@@ -133,7 +132,7 @@ def measure(
     def run(count: int) -> float:
         def once() -> None:
             last[:] = [Sampler(model, lr, replace(settings.sampling, samples=count or None))]
-            last[0].collapse(sink_maker(upscaler, mode, count))
+            last[0].collapse(upscaler.maker(mode, count, {}))
 
         return seconds_of(once, device)
 

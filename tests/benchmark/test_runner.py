@@ -41,11 +41,12 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, lis
     found = {}
     for pair in dataset.pairs:
         lr = pair.load(4)[1].float() / 255
+        beyond = torch.from_numpy(np.pad(lr.numpy(), ((0, 0), (6, 6), (6, 6)), mode="symmetric"))
         drawn = sample(upscaler.prepared, lr, samples=10, temperature=0.9, seed=0)
         half = sample(upscaler.prepared, lr, samples=3, temperature=0.5, seed=0)
         found[pair.name] = {
             "bicubic": [uint8(imresize(lr, 4))],
-            "rrdb": [uint8(regression(lr[None])[0])],
+            "rrdb": [uint8(regression(beyond[None])[0, :, 24:-24, 24:-24])],
             "sample:3@0.5": [uint8(image) for image in half],
             "sample:4@0.9": [uint8(image) for image in drawn[:4]],
             "mean:2@0.9": [uint8(drawn[:2].mean(0))],

@@ -17,7 +17,7 @@ from PIL import Image
 
 from srspace.checkpoints import save_model
 from srspace.cli.main import main
-from srspace.config import DialConfig
+from srspace.config import DEFAULT_WEIGHTS, DialConfig
 from srspace.models import DialFusion
 from tests.pictures import picture
 
@@ -548,7 +548,7 @@ def test_the_dial_is_turned(tmp_path: Path, capsys):
     torch.manual_seed(0)
     save_model(tmp_path / "dial", DialFusion(DialConfig(features=320, channels=8, blocks=1, embedding=4)))
     source = str(picture(tmp_path / "a.png"))
-    common = ["upscale", source, "--json", "--device", "cpu", "--precision", "fp32", "-m", "dial", "-o"]
+    common = ["upscale", source, "--json", "--device", "cpu", "-w", DEFAULT_WEIGHTS, "-m", "dial", "-o"]
     assert main([*common, str(tmp_path / "none.png"), "--fusion", str(tmp_path / "nowhere")]) == 3
     results = []
     for i, balance in enumerate(([], ["--balance", "0"], ["--balance", "0.8"])):
