@@ -113,3 +113,10 @@ def test_the_protocol_s_channel_and_border_reach_the_metrics_that_follow_it():
     }  # fmt: skip
     for name, found in figures.items():
         assert (len(set(found)) == 3) == find(name).channel, name
+
+
+def test_which_way_is_better():
+    better = {name: metric.higher_is_better for name, metric in every().items()}
+    assert {name for name, higher in better.items() if higher} >= {"psnr", "ssim", "ma", "lr-psnr", "diversity"}
+    assert {name for name, higher in better.items() if higher is False} >= {"lpips", "pieapp", "dists", "niqe", "pi"}
+    assert better["seconds"] is None and better["memory"] is None
