@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from srspace.config import DEFAULT_WEIGHTS
-from srspace.errors import NoFusionError
-from srspace.hub import find_fusion, load_catalog
+from srspace.hub import find_fusion, fusion_networks, load_catalog
 from srspace.modes import Mode
 
 
@@ -55,13 +54,11 @@ def serving(mode: Mode) -> dict[str, str | None]:
         NoFusionError: no family has the network that the mode needs.
         WeightsError: the catalogue cannot be read.
     """
-    found: dict[str, str | None] = {}
-    missing: NoFusionError | None = None
-    for family in available():
-        try:
-            found[family.weights] = None if mode.network is None else find_fusion(family.weights, mode.network).name
-        except NoFusionError as error:
-            missing = missing or error
-    if missing is not None and not found:
-        raise missing
+    flows = [family.weights for family in available()]
+    if mode.network is None:
+        return dict.fromkeys(flows)
+    networks = {flow: fusion_networks(flow).get(mode.network) for flow in flows}
+    found: dict[str, str | None] = {flow: entry.name for flow, entry in networks.items() if entry is not None}
+    if flows and not found:
+        find_fusion(flows[0], mode.network)  # raises
     return found

@@ -102,18 +102,26 @@ def find_entry(name: str) -> CatalogEntry:
     return catalog[name]
 
 
+def fusion_networks(flow: str) -> dict[str, CatalogEntry]:
+    """The fusion weights for the flow weights ``flow``, by the mode that they serve; of several, the first."""
+    name = _catalog_name(flow)
+    found: dict[str, CatalogEntry] = {}
+    for entry in load_catalog().values():
+        if entry.base == name and entry.mode is not None:
+            found.setdefault(entry.mode, entry)
+    return found
+
+
 def find_fusion(flow: str, mode: str) -> CatalogEntry:
     """The fusion weights that serve ``mode`` on the flow weights ``flow``.
 
     Raises:
         WeightsError: there are none; those of another flow are not taken silently.
     """
-    entries = [e for e in load_catalog().values() if e.mode == mode]
-    name = _catalog_name(flow)
-    for entry in entries:
-        if entry.base == name:
-            return entry
-    raise NoFusionError(mode, flow, [e.name for e in entries])
+    found = fusion_networks(flow)
+    if mode not in found:
+        raise NoFusionError(mode, flow, [e.name for e in load_catalog().values() if e.mode == mode])
+    return found[mode]
 
 
 def choose_fusion(flow: str, mode: str, named: str | None = None) -> str:
@@ -163,8 +171,7 @@ def usual_mode(flow: str, fusion: str | None = None) -> Mode:
     """
     if fusion is not None:
         return modes.find(modes.DEFAULT)
-    name = _catalog_name(flow)
-    return modes.usual({entry.mode for entry in load_catalog().values() if entry.base == name and entry.mode})
+    return modes.usual(fusion_networks(flow))
 
 
 def weights_scale(spec: str) -> int:

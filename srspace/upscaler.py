@@ -19,7 +19,7 @@ from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
 from srspace.devices import PRECISION_NAMES, pick_device, pick_precision
 from srspace.errors import WeightsError
 from srspace.hub import choose_fusion, resolve_weights, usual_mode
-from srspace.images import Picture, fill_transparent
+from srspace.images import Picture
 from srspace.models import DialFusion, Fusion, PreparedSRFlow, SRFlow, prepared
 from srspace.modes import Mode, SinkMaker, usual
 from srspace.resize import imresize
@@ -175,8 +175,7 @@ class Upscaler:
         mode = self._mode(mode)
         sampling = _resolved(mode, sampling)
         alpha = picture.alpha
-        rgb = picture.rgb if alpha is None else fill_transparent(picture.rgb, alpha)
-        lr = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))
+        lr = torch.from_numpy(np.ascontiguousarray(picture.filled.transpose(2, 0, 1)))
         sr_alpha = None if alpha is None else np.clip(imresize(alpha, self.scale), 0, 1)
 
         def finished(image: Tensor) -> Picture:
@@ -274,8 +273,7 @@ class Upscaler:
         if wanted is not None:
             return wanted
         network = self._network(mode)
-        balance = mode.settings(parameters).get("balance")
-        return isinstance(network, DialFusion) and balance is not None and balance < network.config.consistent_below
+        return network is not None and network.consistent(mode.settings(parameters))
 
     def _network(self, mode: Mode) -> Fusion | DialFusion | None:
         return None if mode.network is None else self.fusion[mode.network]
@@ -293,6 +291,6 @@ def _resolved(mode: Mode, sampling: SamplingConfig | None) -> SamplingConfig:
 
 def _picture(image: Tensor, alpha: np.ndarray | None, source: Picture) -> Picture:
     rgb = image.numpy().transpose(1, 2, 0)
-    if source.grey or source.neutral:
+    if source.achromatic:
         rgb = np.repeat(rgb.mean(2, keepdims=True), 3, axis=2)
     return replace(source, rgb=np.ascontiguousarray(rgb, np.float32), alpha=alpha)

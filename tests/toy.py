@@ -79,3 +79,15 @@ def patch_shifted(by: float, side: int = 32, top: int = 8, left: int = 8) -> Dam
         image[:, top + _STRIP : top + _STRIP + side, left + _STRIP : left + _STRIP + side] += by
 
     return damage
+
+
+def detailed(count: int, side: int, deviation: float) -> Tensor:
+    """Images ``(count, 3, side, side)`` with details at every scale, in 8-bit levels; ``side`` is a multiple of 16."""
+    generator = torch.Generator().manual_seed(0)
+    layers = [
+        F.interpolate(torch.rand(count, 3, coarse, coarse, generator=generator), (side, side), mode="bicubic")
+        * side / coarse**0.6
+        for coarse in (side // 16 * 2**i for i in range(5))
+    ]  # fmt: skip
+    mixed = torch.stack(layers).sum(0)
+    return ((mixed - mixed.mean()) * deviation / mixed.std() + 128).clamp(0, 255).round()

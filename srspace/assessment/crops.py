@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from srspace.images import Picture, fill_transparent
+from srspace.images import Picture
 
 SIDE = 64
 MOST = 32
@@ -29,7 +29,7 @@ def crops_of(picture: Picture) -> Levels:
     Returns:
         ``(N, h, w, 3)`` float32, whole 8-bit levels from 0 to 255.
     """
-    rgb = picture.rgb if picture.alpha is None else fill_transparent(picture.rgb, picture.alpha)
+    rgb = picture.filled
     height, width = min(picture.height, SIDE), min(picture.width, SIDE)
     rows, columns = _starts(picture.height), _starts(picture.width)
     places = [(top, left) for top in rows for left in columns]

@@ -71,8 +71,10 @@ def upscale_files(
     if settings.weights == AUTO_WEIGHTS and len(available()) == 1:
         settings = replace(settings, weights=available()[0].weights)  # nothing to choose, and nothing to tell
     chosen = settings.weights == AUTO_WEIGHTS
-    usual = usual_mode(CLEAN.weights if chosen else settings.weights, settings.fusion)
-    mode = usual if settings.mode is None else modes.find(settings.mode)
+    if settings.mode is None:
+        mode = usual_mode(CLEAN.weights if chosen else settings.weights, settings.fusion)
+    else:
+        mode = modes.find(settings.mode)
     settings = replace(settings, mode=mode)
     return (_chosen if chosen else _named)(found, settings, mode, progress)
 

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from srspace.assessment import choose
 from srspace.batch.outcome import Made
 from srspace.images import Picture
 
-
-class Decision(Protocol):
-    """From a picture to what its result is made with. It can be pickled, for other processes."""
-
-    @property
-    def made(self) -> Made:
-        """As much as is known before any picture is read."""
-
-    def __call__(self, picture: Picture) -> Made:
-        """All of it."""
+Decision = Callable[[Picture], Made]
+"""From a picture to what its result is made with. It can be pickled, for other processes."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from srspace import modes
 from srspace.assessment import Assessment
 from srspace.config import AUTO_WEIGHTS
 from srspace.errors import SRSpaceError
@@ -67,7 +66,7 @@ class Made:
     @classmethod
     def by(cls, settings: BatchSettings, *, fusion: str | None, scale: int, device: str, precision: str) -> Made:
         """What ``settings`` come to with these weights on this device."""
-        mode, sampling = modes.find(settings.mode or modes.DEFAULT), settings.sampling
+        mode, sampling = settings.known_mode, settings.sampling
         return cls(
             weights=settings.weights,
             fusion=fusion,

@@ -65,7 +65,7 @@ class BatchSettings:
     first_frame: bool = False
 
     def __post_init__(self) -> None:
-        mode = self._mode
+        mode = self.known_mode
         mode.settings(self.parameters)
         if self.fusion is not None and mode.network is None:
             raise UsageError(f"the mode {mode.name} uses no fusion network.")
@@ -77,8 +77,9 @@ class BatchSettings:
     @property
     def samples(self) -> int:
         """N, the number of candidates that the mode draws of a picture."""
-        return self._mode.count(self.sampling.samples)
+        return self.known_mode.count(self.sampling.samples)
 
     @property
-    def _mode(self) -> Mode:
+    def known_mode(self) -> Mode:
+        """The mode, as far as it is known without looking at weights."""
         return modes.find(modes.DEFAULT if self.mode is None else self.mode)

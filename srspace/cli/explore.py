@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from srspace.cli import options
 from srspace.cli.failures import EXIT_OK
 from srspace.cli.grid import Grid, check_grid
 from srspace.cli.options import IO, SAMPLING, argument, flag, option, takes
-from srspace.config import AUTO_WEIGHTS, SamplingConfig, parse_memory
+from srspace.config import AUTO_WEIGHTS, SamplingConfig
 from srspace.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -59,13 +59,9 @@ class Options:
         """The same, as the library takes it."""
         from srspace.report.explore import Crop, ExploreSettings
 
-        limit = None if self.max_memory is None else parse_memory(self.max_memory)
-        given: dict[str, Any] = {"samples": self.samples, "tile": self.tile, "max_memory": limit}
         return ExploreSettings(
             weights=self.weights,
-            sampling=SamplingConfig(
-                temperature=self.tau, seed=self.seed, **{k: v for k, v in given.items() if v is not None}
-            ),
+            sampling=options.sampling(self),
             balances=self.balances,
             crop=None if self.crop is None else Crop.parse(self.crop),
             device=self.device,

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Protocol, TypeVar, get_type_hints
 
 import typer
 from rich.markup import escape
@@ -19,7 +19,7 @@ from rich.markup import escape
 from srspace import modes
 from srspace.cli import completion
 from srspace.cli.completion import complete
-from srspace.config import PRECISIONS
+from srspace.config import PRECISIONS, SamplingConfig, parse_memory
 
 IO = "Input and output"
 SAMPLING = "Sampling"
@@ -54,6 +54,33 @@ def flag(*names: str, help: str, panel: str | None = None) -> Any:
 def argument(name: str, *, help: str, **settings: Any) -> Any:
     """A Typer argument, called ``name`` on the help page."""
     return typer.Argument(metavar=name, help=escape(help), **settings)
+
+
+class Drawing(Protocol):
+    """What commands that draw candidates are told."""
+
+    @property
+    def samples(self) -> int | None: ...
+    @property
+    def tau(self) -> float: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def tile(self) -> int | None: ...
+    @property
+    def max_memory(self) -> str | None: ...
+
+
+def sampling(told: Drawing, *, latents: Any = None) -> SamplingConfig:
+    """How candidates are drawn, as the library takes it.
+
+    Raises:
+        UsageError: a number is out of range, or the memory is no size.
+    """
+    limit = None if told.max_memory is None else parse_memory(told.max_memory)
+    return SamplingConfig(
+        temperature=told.tau, seed=told.seed, samples=told.samples, tile=told.tile, max_memory=limit, latents=latents
+    )
 
 
 def _usual_samples() -> str:

@@ -15,7 +15,7 @@ from srspace.cli.completion import complete
 from srspace.cli.failures import EXIT_FAILED, EXIT_OK, in_words
 from srspace.cli.grid import Grid, check_grid, write_grid
 from srspace.cli.options import ADVANCED, IO, SAMPLING, argument, flag, option, takes
-from srspace.config import AUTO_WEIGHTS, SamplingConfig, parse_memory
+from srspace.config import AUTO_WEIGHTS, SamplingConfig
 from srspace.errors import SRSpaceError
 from srspace.modes import Mode
 
@@ -126,21 +126,12 @@ class Options:
         """The same, as the library takes it."""
         from srspace.batch import BatchSettings
 
-        limit = None if self.max_memory is None else parse_memory(self.max_memory)
-        given: dict[str, Any] = {
-            "samples": self.samples,
-            "latents": self.latents,
-            "tile": self.tile,
-            "max_memory": limit,
-        }
         return BatchSettings(
             weights=self.weights,
             fusion=self.fusion,
             mode=self.mode,
             parameters=self.parameters,
-            sampling=SamplingConfig(
-                temperature=self.tau, seed=self.seed, **{k: v for k, v in given.items() if v is not None}
-            ),
+            sampling=options.sampling(self, latents=self.latents),
             consistency=self.consistency,
             device=self.device,
             precision=self.precision,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from srspace.images.colour import Colour
 from srspace.images.metadata import Metadata
+from srspace.images.transparency import fill_transparent
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,16 @@ class Picture:
     metadata: Metadata = field(default_factory=Metadata)
     neutral: bool = False
     warnings: tuple[str, ...] = ()
+
+    @property
+    def achromatic(self) -> bool:
+        """Whether R = G = B everywhere, and so in its results."""
+        return self.grey or self.neutral
+
+    @property
+    def filled(self) -> NDArray[np.float32]:
+        """``rgb``, with visible colours in transparent parts (see :func:`srspace.images.fill_transparent`)."""
+        return self.rgb if self.alpha is None else fill_transparent(self.rgb, self.alpha)
 
     @property
     def height(self) -> int:

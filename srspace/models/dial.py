@@ -7,6 +7,8 @@ takes up; and it sees what the encoder knows of the image.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -54,6 +56,10 @@ class DialFusion(nn.Module):
 
     def check(self, count: int) -> None:
         """Any number of candidates will do."""
+
+    def consistent(self, settings: Mapping[str, float]) -> bool:
+        """As of :meth:`srspace.models.Fusion.consistent`."""
+        return settings.get("balance", 1.0) < self.config.consistent_below
 
     @property
     def radius(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -51,6 +53,14 @@ class Fusion(nn.Module):
         """
         if self.config.samples is not None and count % self.config.samples:
             raise StackSizeError(self.config.samples)
+
+    def consistent(self, settings: Mapping[str, float]) -> bool:
+        """Whether results are made to agree with the input where the user does not say: as far as it was measured.
+
+        Args:
+            settings: the mode's parameters.
+        """
+        return False
 
     def forward(self, candidates: Tensor) -> Tensor:
         """Merge candidates; the result is float32 and unclamped.

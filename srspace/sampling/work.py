@@ -64,7 +64,8 @@ class TileWork:
             candidate is being mended, nothing waits for the device.
         """
         if self._conditions is None:
-            features, _ = self._encoded(), self._expected
+            features = self._encoded()
+            _ = self._expected  # the encoder's head needs its memory before the conditions take theirs
             self._conditions = self.model.conditions(features)
             # The encoder's other maps take too much memory to be kept.
             self._features = RRDBFeatures(features.last, features.last[:, :0], ())

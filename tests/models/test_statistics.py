@@ -11,18 +11,13 @@ from torch import Tensor
 
 from srspace.models import statistics as s
 from srspace.models.statistics import COUNT, luma_chroma, statistics
+from tests.toy import detailed
 
 
 @pytest.fixture(scope="module")
 def image() -> Tensor:
     """An image with details at every scale, in 8-bit levels."""
-    generator = torch.Generator().manual_seed(0)
-    layers = [
-        F.interpolate(torch.rand(1, 3, side, side, generator=generator), (64, 64), mode="bicubic") * 64 / side**0.6
-        for side in (4, 8, 16, 32, 64)
-    ]
-    mixed = torch.stack(layers).sum(0)
-    return ((mixed - mixed.mean()) * 25 / mixed.std() + 128).clamp(0, 255).round()
+    return detailed(1, 64, 25)
 
 
 def compressed(image: Tensor, quality: int) -> Tensor:

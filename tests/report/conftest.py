@@ -59,3 +59,12 @@ class Opened:
 
     def close(self) -> None:
         self.context.close()
+
+
+@pytest.fixture
+def opened(browser: Any, path: Path) -> Iterator[Opened]:
+    """The module's page, which must keep quiet."""
+    opened = Opened(browser, path)
+    yield opened
+    opened.check_quiet()
+    opened.close()

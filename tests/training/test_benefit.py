@@ -6,18 +6,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from srspace.training.benefit import benefit, sharpness
+from tests.toy import detailed
 
 
 @pytest.fixture(scope="module")
 def clean() -> Tensor:
     """Images with details at every scale, in 8-bit levels."""
-    generator = torch.Generator().manual_seed(0)
-    layers = [
-        F.interpolate(torch.rand(4, 3, side, side, generator=generator), (48, 48), mode="bicubic") * 48 / side**0.6
-        for side in (3, 6, 12, 24, 48)
-    ]
-    image = torch.stack(layers).sum(0)
-    return ((image - image.mean()) * 30 / image.std() + 128).clamp(0, 255).round()
+    return detailed(4, 48, 30)
 
 
 def soft(images: Tensor) -> Tensor:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from typing import Any
-
 from srspace.images import libvips
 from srspace.images.containers import heif
 from srspace.images.writers.contents import Contents
@@ -19,12 +16,7 @@ def encode(contents: Contents) -> bytes:
 
 def _flat(contents: Contents) -> bytes:
     metadata = contents.metadata
-    told: dict[str, Any] = {
-        "icc_profile": contents.colour.icc_profile, "exif": metadata.exif, "xmp": metadata.xmp
-    }  # fmt: skip
-    buffer = io.BytesIO()
-    contents.for_pillow().save(buffer, "AVIF", **contents.options, **{k: v for k, v in told.items() if v is not None})
-    return buffer.getvalue()
+    return contents.by_pillow("AVIF", icc_profile=contents.colour.icc_profile, exif=metadata.exif, xmp=metadata.xmp)
 
 
 def _deep(contents: Contents) -> bytes:

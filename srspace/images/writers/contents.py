@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,13 @@ class Contents:
     def for_pillow(self) -> Image.Image:
         """The samples as Pillow takes them."""
         return Image.fromarray(self.samples[..., 0] if self.samples.shape[2] == 1 else self.samples)
+
+    def by_pillow(self, format: str, **told: Any) -> bytes:
+        """A file by Pillow's encoder, with ``options`` and what else it is told; None tells it nothing."""
+        buffer = io.BytesIO()
+        more = {name: value for name, value in told.items() if value is not None}
+        self.for_pillow().save(buffer, format, **self.options, **more)
+        return buffer.getvalue()
 
     def for_libvips(self) -> Any:
         """The samples as libvips takes them, those of more than 8 bits scaled to 16."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
-from typing import Any
 
 from srspace.images.containers import jpeg
 from srspace.images.containers.jpeg import Segment
@@ -16,12 +14,8 @@ _PART = jpeg.MOST - 14
 
 def encode(contents: Contents) -> bytes:
     """A JPEG file."""
-    options: dict[str, Any] = dict(contents.options)
-    if contents.metadata.dpi is not None:
-        options["dpi"] = tuple(min(round(v), 65_535) for v in contents.metadata.dpi)
-    buffer = io.BytesIO()
-    contents.for_pillow().save(buffer, "JPEG", **options)
-    data = buffer.getvalue()
+    dpi = contents.metadata.dpi
+    data = contents.by_pillow("JPEG", dpi=None if dpi is None else tuple(min(round(v), 65_535) for v in dpi))
     start = 4 + int.from_bytes(data[4:6], "big")  # behind JFIF
     return data[:start] + b"".join(map(bytes, _described(contents))) + data[start:]
 

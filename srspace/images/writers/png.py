@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -27,9 +26,7 @@ def pixels(contents: Contents) -> list[Chunk]:
     if contents.depth == 16:
         data = bytes(contents.for_libvips().pngsave_buffer(bitdepth=16, keep="none"))
     else:
-        buffer = io.BytesIO()
-        contents.for_pillow().save(buffer, "PNG", **contents.options)
-        data = buffer.getvalue()
+        data = contents.by_pillow("PNG")
     return [chunk for chunk in png.chunks(data) if chunk.type in png.PIXELS]
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from typing import Any
-
 from srspace.images import libvips
 from srspace.images.containers import tiff, tiff_writing
 from srspace.images.containers.tiff import Entry
@@ -27,16 +24,9 @@ def encode(contents: Contents) -> bytes:
 
 
 def _by_pillow(contents: Contents) -> bytes:
-    options: dict[str, Any] = dict(contents.options)
-    if contents.colour.icc_profile is not None:
-        options["icc_profile"] = contents.colour.icc_profile
-    if contents.metadata.xmp is not None:
-        options["tiffinfo"] = {_XMP: contents.metadata.xmp}
-    if contents.metadata.dpi is not None:
-        options["dpi"] = contents.metadata.dpi
-    buffer = io.BytesIO()
-    contents.for_pillow().save(buffer, "TIFF", **options)
-    return buffer.getvalue()
+    metadata = contents.metadata
+    fields = None if metadata.xmp is None else {_XMP: metadata.xmp}
+    return contents.by_pillow("TIFF", icc_profile=contents.colour.icc_profile, tiffinfo=fields, dpi=metadata.dpi)
 
 
 def _by_libvips(contents: Contents, big: bool) -> bytes:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +23,7 @@ _OVER, _INSTEAD = b"\0", b"\2"
 def encode(contents: Contents) -> bytes:
     """A WebP file."""
     metadata = contents.metadata
-    told: dict[str, Any] = {
-        "icc_profile": contents.colour.icc_profile, "exif": metadata.exif, "xmp": metadata.xmp
-    }  # fmt: skip
-    buffer = io.BytesIO()
-    contents.for_pillow().save(buffer, "WEBP", **contents.options, **{k: v for k, v in told.items() if v is not None})
-    return buffer.getvalue()
+    return contents.by_pillow("WEBP", icc_profile=contents.colour.icc_profile, exif=metadata.exif, xmp=metadata.xmp)
 
 
 class WebpWriter:

@@ -14,7 +14,7 @@ from torch import Tensor
 from srspace.collapse import Spool
 from srspace.config import SamplingConfig
 from srspace.errors import UsageError
-from srspace.images import Picture, fill_transparent
+from srspace.images import Picture
 from srspace.metrics import to_uint8
 from srspace.report.explore.measure import measured
 from srspace.report.explore.settings import Crop, ExploreSettings
@@ -145,7 +145,6 @@ def _check_size(hr: Picture, picture: Picture, scale: int) -> None:
 
 def _part(picture: Picture, crop: Crop, scale: int = 1) -> Tensor:
     """A part as ``(3, h, w)`` float32 in [0, 1], of a picture ``scale`` times as large as the one that is cropped."""
-    rgb = picture.rgb if picture.alpha is None else fill_transparent(picture.rgb, picture.alpha)
     rows = slice(crop.top * scale, (crop.top + crop.height) * scale)
     columns = slice(crop.left * scale, (crop.left + crop.width) * scale)
-    return torch.from_numpy(np.ascontiguousarray(rgb[rows, columns].transpose(2, 0, 1)))
+    return torch.from_numpy(np.ascontiguousarray(picture.filled[rows, columns].transpose(2, 0, 1)))

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from srspace import modes
 from srspace.assessment import choose
 from srspace.config import AUTO_WEIGHTS
-from srspace.errors import NoFusionError, SRSpaceError
+from srspace.errors import SRSpaceError
 from srspace.families import serving
-from srspace.hub import find_fusion
+from srspace.hub import fusion_networks
 from srspace.images import Picture
 from srspace.modes import Mode
 from srspace.report.explore.settings import ExploreSettings
@@ -66,7 +66,8 @@ def load_upscaler(settings: ExploreSettings) -> Upscaler:
         CheckpointError: weights are damaged.
         UsageError: there is no such device or precision.
     """
-    usable = [mode for mode in _merging() if mode.network is None or _has_network(settings.weights, mode.network)]
+    networks = fusion_networks(settings.weights)
+    usable = [mode for mode in _merging() if mode.network is None or mode.network in networks]
     return Upscaler.load(settings.weights, modes=usable, device=settings.device, precision=settings.precision)
 
 
@@ -96,11 +97,3 @@ def find_variants(upscaler: Upscaler, settings: ExploreSettings) -> tuple[list[V
 def _merging() -> list[Mode]:
     """Modes that make one picture of several candidates or of none; single candidates are shown as such."""
     return [mode for mode in modes.every().values() if not mode.single]
-
-
-def _has_network(weights: str, kind: str) -> bool:
-    try:
-        find_fusion(weights, kind)
-    except NoFusionError:
-        return False
-    return True

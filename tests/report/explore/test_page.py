@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,14 +21,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "page.html"
     path.write_text(to_html(space()), encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def opened(browser: Any, path: Path) -> Iterator[Opened]:
-    opened = Opened(browser, path)
-    yield opened
-    opened.check_quiet()
-    opened.close()
 
 
 def pixel(opened: Opened, canvas: str, x: float, y: float) -> list[int]:

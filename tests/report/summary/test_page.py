@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +26,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "page.html"
     path.write_text(to_html(table_1(), [example("a<b", True), example("z", False)]), encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def opened(browser: Any, path: Path) -> Iterator[Opened]:
-    opened = Opened(browser, path)
-    yield opened
-    opened.check_quiet()
-    opened.close()
 
 
 def test_the_table_has_means_and_intervals_and_sorts(opened: Opened):
