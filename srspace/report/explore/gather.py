@@ -59,7 +59,7 @@ def gather(
     crop.check(picture.width, picture.height)
     if hr is not None:
         _check_size(hr, picture, upscaler.scale)
-    finished = _Finished(picture.grey)
+    finished = _Finished(picture.achromatic)
     lr = _part(picture, crop)
     variants, notes = find_variants(upscaler, settings)
     share = _DRAWN if hr is not None else 1.0

@@ -122,9 +122,10 @@ def test_a_part_is_that_part_of_both(upscaler: Upscaler):
         gather(Picture(RGB), upscaler, replace(SETTINGS, crop=Crop(5, 5, 8, 6)))
 
 
-def test_a_grey_picture_stays_grey(upscaler: Upscaler):
+@pytest.mark.parametrize("kind", ["grey", "neutral"])
+def test_a_grey_picture_stays_grey(upscaler: Upscaler, kind: str):
     grey = np.repeat(RGB[..., :1], 3, axis=2)
-    space = gather(Picture(grey, grey=True), upscaler, SETTINGS)
+    space = gather(Picture(grey, grey=kind == "grey", neutral=kind == "neutral"), upscaler, SETTINGS)
     for shown in space.pictures:
         assert (shown.image == shown.image[..., :1]).all()
 
