@@ -289,6 +289,25 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def checksum(spec: str) -> str:
+    """Hexadecimal SHA-256 of the tensors that ``spec`` stands for, from the catalogue where it is known there.
+
+    Args:
+        spec: as of :func:`resolve_weights`.
+
+    Raises:
+        WeightsError: there are none.
+    """
+    entry = load_catalog().get(spec)
+    known = next((file.sha256 for file in entry.files if file.path == FILES[1]), None) if entry else None
+    if known is not None:
+        return known
+    try:
+        return sha256(resolve_weights(spec) / FILES[1])
+    except OSError as error:
+        raise WeightsError(f"{spec} is not a model folder: {FILES[1]} cannot be read.") from error
+
+
 def _entry(name: str, values: dict[str, Any]) -> CatalogEntry:
     files = tuple(WeightFile(**file) for file in values["files"])
     return CatalogEntry(name=name, **{**values, "files": files})

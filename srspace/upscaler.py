@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,7 +24,7 @@ from srspace.images import Picture
 from srspace.models import DialFusion, Fusion, PreparedSRFlow, SRFlow, prepared
 from srspace.modes import Mode, SinkMaker, usual
 from srspace.resize import imresize
-from srspace.sampling import Redraw, Redraws, Sampler
+from srspace.sampling import GroupSampler, Plan, Redraw, Redraws
 
 __all__ = ["Redraw", "UpscaleResult", "Upscaler"]
 
@@ -171,26 +172,112 @@ class Upscaler:
             WeightsError: the mode needs a fusion network that was not loaded.
             ResourceError: the memory, or the limit on it, is too small.
         """
+        (result,) = self._upscale(
+            [picture], mode, sampling, consistency, progress, parameters, on_candidate=on_candidate, redraws=redraws
+        )
+        return result
+
+    def upscale_many(
+        self,
+        pictures: Sequence[Picture],
+        *,
+        mode: str | Mode | None = None,
+        sampling: SamplingConfig | None = None,
+        consistency: bool | None = None,
+        progress: Callable[[float], None] | None = None,
+        **parameters: float,
+    ) -> list[UpscaleResult]:
+        """Upscale pictures of one size, several at a time where one alone would leave the device idle.
+
+        The results are those that :meth:`upscale` gives for each, to rounding.
+
+        Args:
+            pictures: the inputs.
+            mode: as of :meth:`upscale`.
+            sampling: as of :meth:`upscale`.
+            consistency: as of :meth:`upscale`.
+            progress: as of :meth:`upscale`.
+            **parameters: as of :meth:`upscale`.
+
+        Returns:
+            A result for each; ``seconds`` is its share of the time.
+
+        Raises:
+            ValueError: sizes differ.
+            UsageError: the settings do not go together.
+            WeightsError: the mode needs a fusion network that was not loaded.
+            ResourceError: the memory, or the limit on it, is too small.
+        """
+        return self._upscale(pictures, mode, sampling, consistency, progress, parameters) if pictures else []
+
+    def at_a_time(
+        self,
+        height: int,
+        width: int,
+        *,
+        mode: str | Mode | None = None,
+        sampling: SamplingConfig | None = None,
+        most: int = 64,
+        **parameters: float,
+    ) -> int:
+        """How many pictures :meth:`upscale_many` would work on at a time.
+
+        Args:
+            height: of the inputs, in pixels.
+            width: likewise.
+            mode: as of :meth:`upscale`.
+            sampling: as of :meth:`upscale`.
+            most: how many there are.
+            **parameters: as of :meth:`upscale`.
+
+        Raises:
+            UsageError: the settings do not go together.
+            WeightsError: the mode needs a fusion network that was not loaded.
+            ResourceError: the limit on the memory is too small.
+        """
+        mode = self._mode(mode)
+        sampling = _resolved(mode, sampling)
+        maker = self.maker(mode, mode.count(sampling.samples), parameters)
+        return Plan.make(self.prepared, height, width, sampling, [maker], most).images
+
+    def _upscale(
+        self,
+        pictures: Sequence[Picture],
+        mode: str | Mode | None,
+        sampling: SamplingConfig | None,
+        consistency: bool | None,
+        progress: Callable[[float], None] | None,
+        parameters: Mapping[str, float],
+        *,
+        on_candidate: Callable[[int, Picture], None] | None = None,
+        redraws: Redraws | None = None,
+    ) -> list[UpscaleResult]:
         start = time.perf_counter()
         mode = self._mode(mode)
         sampling = _resolved(mode, sampling)
-        alpha = picture.alpha
-        lr = torch.from_numpy(np.ascontiguousarray(picture.filled.transpose(2, 0, 1)))
-        sr_alpha = None if alpha is None else np.clip(imresize(alpha, self.scale), 0, 1)
+        lrs = [torch.from_numpy(np.ascontiguousarray(picture.filled.transpose(2, 0, 1))) for picture in pictures]
+        alphas = [None if p.alpha is None else np.clip(imresize(p.alpha, self.scale), 0, 1) for p in pictures]
+        watch = None
+        if on_candidate is not None:
+            (picture,), (alpha,) = pictures, alphas
 
-        def finished(image: Tensor) -> Picture:
-            return _picture(image, sr_alpha, picture)
+            def watch(index: int, image: Tensor) -> None:
+                on_candidate(index, _picture(image, alpha, picture))
 
-        image, replaced = self.collapse(
-            lr, mode=mode, sampling=sampling, consistency=consistency, progress=progress,
-            on_candidate=None if on_candidate is None else lambda i, x: on_candidate(i, finished(x)),
-            redraws=redraws, **parameters,
-        )  # fmt: skip
-        return UpscaleResult(
-            picture=finished(image), mode=mode.name, samples=mode.count(sampling.samples), sampling=sampling,
-            redraws=replaced, seconds=time.perf_counter() - start, parameters=mode.settings(parameters),
-            consistency=self._consistent(mode, consistency, parameters), lr_psnr=agreement(image, lr, self.device),
-        )  # fmt: skip
+        found = self._collapse(
+            lrs, mode, sampling, consistency, progress, parameters, on_candidate=watch, redraws=redraws
+        )
+        consistent = self._consistent(mode, consistency, parameters)
+        results = [
+            UpscaleResult(
+                picture=_picture(image, alpha, picture), mode=mode.name, samples=mode.count(sampling.samples),
+                sampling=sampling, redraws=replaced, seconds=0.0, parameters=mode.settings(parameters),
+                consistency=consistent, lr_psnr=agreement(image, lr, self.device),
+            )
+            for picture, alpha, lr, (image, replaced) in zip(pictures, alphas, lrs, found, strict=True)
+        ]  # fmt: skip
+        seconds = (time.perf_counter() - start) / len(pictures)
+        return [replace(result, seconds=seconds) for result in results]
 
     def collapse(
         self,
@@ -225,19 +312,40 @@ class Upscaler:
             ResourceError: the memory, or the limit on it, is too small.
         """
         mode = self._mode(mode)
-        sampling = _resolved(mode, sampling)
+        (found,) = self._collapse(
+            [lr], mode, _resolved(mode, sampling), consistency, progress, parameters,
+            on_candidate=on_candidate, redraws=redraws,
+        )  # fmt: skip
+        return found
+
+    def _collapse(
+        self,
+        lrs: Sequence[Tensor],
+        mode: Mode,
+        sampling: SamplingConfig,
+        consistency: bool | None,
+        progress: Callable[[float], None] | None,
+        parameters: Mapping[str, float],
+        *,
+        on_candidate: Callable[[int, Tensor], None] | None,
+        redraws: Redraws | None,
+    ) -> list[tuple[Tensor, tuple[Redraw, ...]]]:
+        """Of each image the result and the candidates that were replaced; only those of a single one are watched."""
         count = mode.count(sampling.samples)
-        maker = self.maker(mode, count, parameters, consistency=consistency)
-        sampler = Sampler(self.prepared, lr, sampling, progress=progress, redraws=redraws)
-        if on_candidate is None:
-            return sampler.collapse(maker), tuple(sampler.redraws)
-        height, width = (side * self.scale for side in lr.shape[1:])
-        limit = sampling.max_memory if self.device.type == "cpu" else None
-        with Spool(count, height, width, limit=limit) as spool:
-            image, _ = sampler.collapse_all([maker, spool.maker])
-            for index, candidate in enumerate(spool):
-                on_candidate(index, candidate)
-        return image, tuple(sampler.redraws)
+        makers = [self.maker(mode, count, parameters, consistency=consistency)]
+        shared = None if redraws is None else [redraws]
+        sampler = GroupSampler(self.prepared, lrs, sampling, progress=progress, redraws=shared)
+        with ExitStack() as opened:
+            if on_candidate is not None:
+                height, width = (side * self.scale for side in lrs[0].shape[1:])
+                limit = sampling.max_memory if self.device.type == "cpu" else None
+                spool = opened.enter_context(Spool(count, height, width, limit=limit))
+                makers.append(spool.maker)
+            images = [image for image, *_ in sampler.collapse_all(makers)]
+            if on_candidate is not None:
+                for index, candidate in enumerate(spool):
+                    on_candidate(index, candidate)
+        return [(image, tuple(replaced)) for image, replaced in zip(images, sampler.redraws, strict=True)]
 
     def maker(
         self, mode: Mode, count: int, parameters: Mapping[str, float], *, consistency: bool | None = None

@@ -1,27 +1,38 @@
 """What happens to a picture: it is read, upscaled and written.
 
 The three stages know nothing of each other but what one hands to the next, so that whoever drives them may let them
-overlap or run elsewhere; here one picture follows the other. Whatever happens to a picture ends in its outcome, and
-the next one is done. Only an interruption ends the run.
+overlap or run elsewhere; :mod:`srspace.batch.pipeline` does.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srspace.batch.candidates import candidate_writer, check_candidates
 from srspace.batch.deciding import Decision
-from srspace.batch.outcome import Done, Failed, Made, Outcome
-from srspace.batch.plan import Job, Plan
+from srspace.batch.inputs import exists
+from srspace.batch.outcome import Done, Kept, Made, Source
+from srspace.batch.plan import Job, kept_result
+from srspace.batch.records import Records
 from srspace.batch.settings import BatchSettings
-from srspace.errors import AnimationError, CheckpointError, WeightsError
+from srspace.errors import AnimationError, ResourceError
 from srspace.files import check_writable, remove_leftovers, write_bytes
-from srspace.images import Encoded, Metadata, Picture, check_side, encoded, read_bytes, read_picture, write_picture
+from srspace.images import (
+    Encoded,
+    Metadata,
+    Picture,
+    check_side,
+    encoded,
+    read_bytes,
+    read_header,
+    read_picture,
+    write_picture,
+)
 from srspace.images.animation import Animation, AnimationWriter, Steady, holds_animations, read_animation
 from srspace.provenance import Provenance, source_key
 from srspace.streams import standard_input, write_standard_output
@@ -32,23 +43,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a run has come.
-
-    Attributes:
-        name: the picture at work, as a record names it.
-        index: how many pictures came before it.
-        total: how many there are, earlier results included.
-        share: of this picture that is done, from 0 to 1.
-    """
-
-    name: str
-    index: int
-    total: int
-    share: float
-
-
-@dataclass(frozen=True)
 class Decoded:
     """A picture or an animation that was read, with what its result is made with, and the mark for it."""
 
@@ -56,6 +50,12 @@ class Decoded:
     picture: Picture | Animation
     made: Made
     mark: Provenance
+    source: Source
+
+    @property
+    def still(self) -> Picture:
+        """The picture, or the first frame of the animation."""
+        return self.picture if isinstance(self.picture, Picture) else self.picture.first
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class Computed:
         result: the result; of an animation, that of its last frame, with what holds for all.
         made: with what it is made.
         mark: for the result.
+        source: what it is made from.
         file: of an animation, whose frames do not fit into memory together.
         frames: how many there are.
     """
@@ -75,6 +76,7 @@ class Computed:
     result: UpscaleResult
     made: Made
     mark: Provenance
+    source: Source
     file: Encoded | None = None
     frames: int = 1
 
@@ -86,8 +88,12 @@ class Reader:
         self._settings, self._decide, self._scale = settings, decide, scale
         self._cleared: set[Path] = set()
 
-    def __call__(self, job: Job) -> Decoded:
+    def __call__(self, job: Job, records: Records | None = None) -> Decoded | Kept:
         """Read one picture.
+
+        Args:
+            job: what is to be done with it.
+            records: tell whether that was done; then its content is read, and nothing decoded.
 
         Raises:
             ImageError: the input is not a picture that can be read.
@@ -96,18 +102,27 @@ class Reader:
         """
         name = "standard input" if job.source is None else job.input
         data = read_bytes(job.source or standard_input(), name)
+        content = hashlib.sha256(data).hexdigest()
+        if records is not None and job.target is not None and self._is_done(job, content, records):
+            return kept_result(job, read_header(job.target), self._decide.made, Source(content))
         picture = self._decoded(data, name, job)
         first = picture if isinstance(picture, Picture) else picture.first
         check_side(job.format, first.width * self._scale, first.height * self._scale)
         made = self._decide(first)
-        settings = made.for_mark() | {"input_sha256": hashlib.sha256(data).hexdigest()}
+        settings = made.for_mark() | {"input_sha256": content}
         mark = Provenance(source_key(None if job.piped else job.source), settings)
         if job.target is not None:
             check_writable(job.target)
             self._clear(job.target.parent)
         if job.candidates is not None:
             check_candidates(job.candidates, self._settings.samples, mark, overwrite=self._settings.overwrite)
-        return Decoded(job, picture, made, mark)
+        return Decoded(job, picture, made, mark, Source(content, first.width, first.height))
+
+    def _is_done(self, job: Job, content: str, records: Records) -> bool:
+        """Whether the result is there already: of this content, or not this program's to replace."""
+        if records.done(job.output, content, self._decide.made.settings_sha256) and exists(job.target):
+            return True
+        return job.there and not records.wrote(job.output)
 
     def _decoded(self, data: bytes, name: str, job: Job) -> Picture | Animation:
         animation = None if self._settings.first_frame else read_animation(data, name)
@@ -153,7 +168,53 @@ class Computer:
         """
         if isinstance(decoded.picture, Animation):
             return self._animation(decoded, decoded.picture, progress)
-        return Computed(decoded.job, self._upscaled(decoded, decoded.picture, progress), decoded.made, decoded.mark)
+        result = self._upscaled(decoded, decoded.picture, progress)
+        return Computed(decoded.job, result, decoded.made, decoded.mark, decoded.source)
+
+    def alike(self, one: Decoded, other: Decoded) -> bool:
+        """Whether two pictures can be computed together: stills of one size, with the same weights."""
+        if one is other:
+            return True
+        both = (one, other)
+        if any(isinstance(d.picture, Animation) or d.job.candidates is not None for d in both):
+            return False
+        first, second = ((d.still.height, d.still.width, d.made.weights, d.made.fusion) for d in both)
+        return first == second
+
+    def at_a_time(self, decoded: Decoded, most: int) -> int:
+        """How many pictures like this one it is worth while to compute together, of ``most`` that there are.
+
+        Raises:
+            WeightsError: weights that were chosen are missing, cannot be fetched or fail their checksum.
+            CheckpointError: they are damaged.
+        """
+        upscaler, settings = self._upscaler(decoded.made), self._settings
+        try:
+            return upscaler.at_a_time(
+                decoded.still.height, decoded.still.width, mode=settings.mode, sampling=settings.sampling, most=most,
+                **settings.parameters,
+            )  # fmt: skip
+        except ResourceError:  # the picture itself will tell
+            return 1
+
+    def upscale_many(self, group: Sequence[Decoded], progress: Callable[[float], None] | None = None) -> list[Computed]:
+        """Upscale pictures that are alike.
+
+        Raises:
+            SRSpaceError: as for one picture.
+        """
+        results = self._upscaler(group[0].made).upscale_many(
+            [decoded.still for decoded in group],
+            mode=self._settings.mode,
+            sampling=self._settings.sampling,
+            consistency=self._settings.consistency,
+            progress=progress,
+            **self._settings.parameters,
+        )
+        return [
+            Computed(decoded.job, result, decoded.made, decoded.mark, decoded.source)
+            for decoded, result in zip(group, results, strict=True)
+        ]
 
     def _animation(self, decoded: Decoded, animation: Animation, progress: Callable[[float], None] | None) -> Computed:
         upscaler = self._upscaler(decoded.made)
@@ -181,7 +242,7 @@ class Computer:
             file = writer.finish()
         file = replace(file, warnings=(*animation.first.warnings, *file.warnings))
         result = replace(result, lr_psnr=min((value for value in agreement if value is not None), default=None))
-        return Computed(decoded.job, result, decoded.made, decoded.mark, file, len(animation))
+        return Computed(decoded.job, result, decoded.made, decoded.mark, decoded.source, file, len(animation))
 
     def _upscaled(
         self,
@@ -220,7 +281,7 @@ class Writer:
             warnings = self._write_file(computed)
         return Done(
             job.input, job.output, computed.made, result.picture.width, result.picture.height, result.seconds,
-            result.redraws, result.consistency, result.lr_psnr, warnings, computed.frames,
+            result.redraws, result.consistency, result.lr_psnr, warnings, computed.frames, source=computed.source,
         )  # fmt: skip
 
     def _write_file(self, computed: Computed) -> tuple[str, ...]:
@@ -236,53 +297,5 @@ class Writer:
         return file.warnings
 
 
-def run(
-    plan: Plan,
-    stages: tuple[Reader, Computer, Writer],
-    made: Made,
-    progress: Callable[[Progress], None] | None,
-) -> Iterator[Outcome]:
-    """Drive the stages, one picture after the other.
-
-    Args:
-        plan: what to do.
-        stages: what it is done with.
-        made: with what results are made, as far as that is known before any picture is read.
-        progress: called when a picture begins, while it is computed, and when it has its outcome.
-
-    Raises:
-        WeightsError: weights that were chosen are missing, cannot be fetched or fail their checksum.
-        CheckpointError: they are damaged.
-    """
-    read, compute, write = stages
-    for index, planned in enumerate(plan.decide(made)):
-        if isinstance(planned, Outcome):
-            yield planned
-            continue
-        report = _reporter(progress, planned.input, index, len(plan))
-        report(0.0)
-        known = made
-        try:
-            decoded = read(planned)
-            known = decoded.made
-            outcome: Outcome = write(compute(decoded, report))
-        except (WeightsError, CheckpointError):  # not one picture's matter
-            raise
-        except Exception as error:  # one picture must not end the run of many
-            outcome = Failed(planned.input, planned.output, known, error)
-        report(1.0)
-        yield outcome
-
-
 def _part(progress: Callable[[float], None] | None, number: int, count: int) -> Callable[[float], None] | None:
     return None if progress is None else lambda share: progress((number + share) / count)
-
-
-def _reporter(
-    progress: Callable[[Progress], None] | None, name: str, index: int, total: int
-) -> Callable[[float], None]:
-    def report(share: float) -> None:
-        if progress is not None:
-            progress(Progress(name, index, total, share))
-
-    return report

@@ -24,7 +24,25 @@ _LATER = (
     "parameters",
     "consistency",
     "assessment",
+    "weights_sha256",
+    "fusion_sha256",
+    "settings_sha256",
 )  # keys that came later than the others, and follow them in a record
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file that a result is made from.
+
+    Attributes:
+        sha256: hexadecimal SHA-256 of its content.
+        width: of the picture, in pixels; None where it could not be read.
+        height: likewise.
+    """
+
+    sha256: str
+    width: int | None = None
+    height: int | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +65,10 @@ class Made:
         parameters: all numbers that the mode was adjusted by.
         consistency: whether the result was to agree with the input; None where that was left to the weights.
         assessment: why the weights were chosen; None where they were named.
+        weights_sha256: hexadecimal SHA-256 of the flow's file; None where no weights were chosen.
+        fusion_sha256: likewise, of the fusion network's.
+        settings_sha256: of everything asked for that a result depends on (see
+            :func:`srspace.batch.records.fingerprint`).
     """
 
     weights: str | None = None
@@ -62,6 +84,9 @@ class Made:
     parameters: Mapping[str, float] = field(default_factory=dict)
     consistency: bool | None = None
     assessment: Assessment | None = None
+    weights_sha256: str | None = None
+    fusion_sha256: str | None = None
+    settings_sha256: str | None = None
 
     @classmethod
     def by(cls, settings: BatchSettings, *, fusion: str | None, scale: int, device: str, precision: str) -> Made:
@@ -96,7 +121,8 @@ class Made:
     def for_mark(self) -> dict[str, Any]:
         """What a mark tells: folders by their names alone, so that it gives no path away."""
         told = self.to_dict()
-        del told["device"]
+        for key in ("device", "weights_sha256", "fusion_sha256", "settings_sha256"):
+            del told[key]
         if told["latents"] in (None, _USUAL):  # so that marks of earlier versions stay equal
             del told["latents"]
         for key in ("parameters", "assessment"):  # likewise
@@ -118,6 +144,7 @@ class Outcome:
         input: the picture's path as typed or found, ``-`` for standard input.
         output: where its result is or should be, ``-`` for standard output; None where none was wanted.
         made: with what the result is made.
+        source: the input, where it was read.
     """
 
     status: ClassVar[str]
@@ -125,6 +152,7 @@ class Outcome:
     input: str
     output: str | None
     made: Made
+    source: Source | None = field(default=None, kw_only=True)
 
     def record(self) -> dict[str, Any]:
         """The outcome as JSON can hold it; every kind has the same keys, and what does not apply is None."""
@@ -135,6 +163,7 @@ class Outcome:
             | {"width": None, "height": None, "frames": None, "seconds": None, "redraws": [], "warnings": []}
             | made
             | {"lr_psnr": None}
+            | {f"input_{f.name}": getattr(self.source, f.name, None) for f in fields(Source)}
         )
 
 
