@@ -19,6 +19,7 @@ from srspace.batch.deciding import Decision
 from srspace.batch.outcome import Done, Failed, Made, Outcome
 from srspace.batch.plan import Job, Plan
 from srspace.batch.settings import BatchSettings
+from srspace.batch.sizing import result_size
 from srspace.errors import AnimationError, CheckpointError, WeightsError
 from srspace.files import check_writable, remove_leftovers, write_bytes
 from srspace.images import Encoded, Metadata, Picture, check_side, encoded, read_bytes, read_picture, write_picture
@@ -98,8 +99,9 @@ class Reader:
         data = read_bytes(job.source or standard_input(), name)
         picture = self._decoded(data, name, job)
         first = picture if isinstance(picture, Picture) else picture.first
-        check_side(job.format, first.width * self._scale, first.height * self._scale)
-        made = self._decide(first)
+        width, height = result_size(self._settings.size, first, self._scale, name)
+        check_side(job.format, width, height)
+        made = self._decide(first).sized(first.width, width)
         settings = made.for_mark() | {"input_sha256": hashlib.sha256(data).hexdigest()}
         mark = Provenance(source_key(None if job.piped else job.source), settings)
         if job.target is not None:
