@@ -12,7 +12,8 @@ from srspace.sizes import MAX_FACTOR, TargetSize, parse_box
     ("size", "name", "expected"),
     [
         (TargetSize(scale=2), "x2", (66, 42)),
-        (TargetSize(scale=1.5), "x1.5", (50, 32)),  # 49.5 and 31.5: halves go up
+        (TargetSize(scale=1.5), "x1.5", (50, 32)),
+        (TargetSize(scale=0.5), "x0.5", (17, 11)),  # 16.5 and 10.5: halves go up
         (TargetSize(scale=1), "x1", (33, 21)),
         (TargetSize(scale=0.01), "x0.01", (1, 1)),
         (TargetSize(width=101), "101w", (101, 64)),
