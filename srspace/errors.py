@@ -136,6 +136,28 @@ class MissingReaderError(ImageError):
         self.package, self.extra = package, extra
 
 
+class EnlargementError(ImageError):
+    """The size that was asked for is many times that of the picture.
+
+    Attributes:
+        most: how many times as large a result can be.
+    """
+
+    def __init__(self, name: str, size: tuple[int, int], target: tuple[int, int], most: int) -> None:
+        (width, height), (wide, high) = size, target
+        super().__init__(f"{name} has {width}x{height} pixels; {wide}x{high} would be more than {most} times as large.")
+        self.most = most
+
+
+class RestorationError(ImageError):
+    """A larger result was asked for of weights that restore pictures and do not enlarge them."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} would have to be enlarged, and these weights restore pictures without enlarging them."
+        )
+
+
 class AnimationError(ImageError):
     """Something was asked for that is done for stills only."""
 

@@ -20,6 +20,7 @@ from srspace.batch.outcome import Done, Kept, Made, Source
 from srspace.batch.plan import Job, kept_result
 from srspace.batch.records import Records
 from srspace.batch.settings import BatchSettings
+from srspace.batch.sizing import result_size
 from srspace.errors import AnimationError, ResourceError
 from srspace.files import check_writable, remove_leftovers, write_bytes
 from srspace.images import (
@@ -82,10 +83,14 @@ class Computed:
 
 
 class Reader:
-    """The first stage: decodes a picture, decides on its weights, and makes sure that its result can be written."""
+    """The first stage: decodes a picture, decides on its weights, and makes sure that its result can be written.
+
+    Attributes:
+        scale: of the weights.
+    """
 
     def __init__(self, settings: BatchSettings, decide: Decision, scale: int) -> None:
-        self._settings, self._decide, self._scale = settings, decide, scale
+        self._settings, self._decide, self.scale = settings, decide, scale
         self._cleared: set[Path] = set()
 
     def __call__(self, job: Job, records: Records | None = None) -> Decoded | Kept:
@@ -103,12 +108,13 @@ class Reader:
         name = "standard input" if job.source is None else job.input
         data = read_bytes(job.source or standard_input(), name)
         content = hashlib.sha256(data).hexdigest()
-        if records is not None and job.target is not None and self._is_done(job, content, records):
+        if records is not None and job.target is not None and self._is_done(job, job.target, content, records):
             return kept_result(job, read_header(job.target), self._decide.made, Source(content))
         picture = self._decoded(data, name, job)
         first = picture if isinstance(picture, Picture) else picture.first
-        check_side(job.format, first.width * self._scale, first.height * self._scale)
-        made = self._decide(first)
+        width, height = result_size(self._settings.size, first, self.scale, name)
+        check_side(job.format, width, height)
+        made = self._decide(first).sized(first.width, width)
         settings = made.for_mark() | {"input_sha256": content}
         mark = Provenance(source_key(None if job.piped else job.source), settings)
         if job.target is not None:
@@ -118,9 +124,9 @@ class Reader:
             check_candidates(job.candidates, self._settings.samples, mark, overwrite=self._settings.overwrite)
         return Decoded(job, picture, made, mark, Source(content, first.width, first.height))
 
-    def _is_done(self, job: Job, content: str, records: Records) -> bool:
+    def _is_done(self, job: Job, target: Path, content: str, records: Records) -> bool:
         """Whether the result is there already: of this content, or not this program's to replace."""
-        if records.done(job.output, content, self._decide.made.settings_sha256) and exists(job.target):
+        if records.done(job.output, content, self._decide.made.settings_sha256) and exists(target):
             return True
         return job.there and not records.wrote(job.output)
 

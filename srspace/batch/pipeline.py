@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -117,6 +117,7 @@ class Run(Iterator[Outcome]):
     def close(self) -> None:
         """End the run now, without further outcomes; nothing is half-written, and no thread is left."""
         self._outcomes.close()
+        self._flow.close()
 
 
 @dataclass(eq=False)
@@ -209,7 +210,7 @@ class _Flow:
         self._stopping = True
         self._events.put(lambda: None)
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Generator[Outcome, None, None]:
         self._threads = _Threads(len(self._stages.computers))
         try:
             while True:
@@ -230,8 +231,11 @@ class _Flow:
         finally:
             self._stopping = True
             self._threads.end()
-            if self._records is not None:
-                self._records.close()
+            self.close()
+
+    def close(self) -> None:
+        if self._records is not None:
+            self._records.close()
 
     def _told(self, slot: _Slot, outcome: Outcome) -> Outcome:
         if not isinstance(outcome, Done | Failed):
@@ -294,16 +298,13 @@ class _Flow:
         first, computer = ready[0].decoded, self._idle[0]
         alike = [slot for slot in ready if slot.decoded is not None and computer.alike(first, slot.decoded)]
         most = computer.at_a_time(first, len(alike)) if len(alike) > 1 else 1
+        size = first.still.width * first.still.height * _BYTES_A_PIXEL * self._stages.read.scale**2
         group: list[_Slot] = []
         for slot in alike[:most]:
-            if not self._behind.take(slot, first.still.width * first.still.height * _BYTES_A_PIXEL * self._scale**2):
+            if not self._behind.take(slot, size):
                 break
             group.append(slot)
         return group
-
-    @property
-    def _scale(self) -> int:
-        return self._made.scale or 1
 
     def _compute(self, computer: Computer, group: list[_Slot]) -> None:
         decoded = [slot.decoded for slot in group if slot.decoded is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from srspace import modes
@@ -11,6 +11,7 @@ from srspace.config import AUTO_WEIGHTS, SamplingConfig
 from srspace.errors import NoRecordsError, UsageError
 from srspace.images import format_named
 from srspace.modes import Mode
+from srspace.sizes import TargetSize
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,10 @@ class BatchSettings:
         precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         output: a file (for one input file), a folder, ``"-"`` for standard output, or None: beside each input, and of
             standard input on standard output.
+        size: of the results (None: as the networks enlarge).
         format: of the results: a name of :func:`srspace.images.writable` or a file name ending (None: as ``output``
             says, else the input's where it can be written, else PNG).
-        suffix: added to the stem of a result's name (None: ``_x4``, after the scale of the weights).
+        suffix: added to the stem of a result's name (None: ``_x4``, after the scale of the weights, or after ``size``).
         recursive: whether folders inside folders are searched.
         overwrite: whether results and candidates that exist are replaced; otherwise they are kept.
         save_samples: a folder where every candidate is written, too, as PNG; or None.
@@ -61,6 +63,7 @@ class BatchSettings:
     device: str = "auto"
     precision: str = "auto"
     output: str | Path | None = None
+    size: TargetSize | None = None
     format: str | None = None
     suffix: str | None = None
     recursive: bool = False
@@ -87,6 +90,10 @@ class BatchSettings:
             raise NoRecordsError
         if self.retries < 0:
             raise UsageError(f"the number of retries must not be negative, not {self.retries}.")
+
+    def for_scale(self, scale: int) -> BatchSettings:
+        """The same for networks of that scale: a size that they make anyway is none."""
+        return replace(self, size=None) if self.size is not None and self.size.scale == scale else self
 
     @property
     def samples(self) -> int:

@@ -14,6 +14,7 @@ from srspace.batch.pipeline import Progress, Run, Stages
 from srspace.batch.plan import Plan
 from srspace.batch.records import Records, fingerprint
 from srspace.batch.settings import BatchSettings
+from srspace.batch.sizing import SizedUpscaler
 from srspace.config import AUTO_WEIGHTS
 from srspace.families import CLEAN, available, serving
 from srspace.hub import base_flow, checksum, choose_fusion, usual_mode, weights_scale
@@ -47,7 +48,7 @@ class Workshop:
             mode = usual_mode(CLEAN.weights if self._chosen else settings.weights, settings.fusion)
         else:
             mode = modes.find(settings.mode)
-        self.settings = replace(settings, mode=mode)
+        settings = replace(settings, mode=mode)
         if self._chosen:
             self._families = serving(mode)
             self.scale = weights_scale(next(iter(self._families)))
@@ -55,6 +56,7 @@ class Workshop:
             self.scale = weights_scale(settings.weights)
             fusion = None if mode.network is None else choose_fusion(settings.weights, mode.network, settings.fusion)
             self._families = {settings.weights: fusion}
+        self.settings = settings.for_scale(self.scale)
         self._loaded: _Loaded | None = None
 
     def run(self, plan: Plan, progress: Callable[[Progress], None] | None = None) -> Run:
@@ -96,7 +98,8 @@ class Workshop:
         named = replace(
             made, weights_sha256=checksum(weights), fusion_sha256=None if fusion is None else checksum(fusion)
         )
-        return _Loaded(Named(named), [Computer(settings, lambda made: upscaler)])
+        sized = SizedUpscaler.of(upscaler, settings.size)
+        return _Loaded(Named(named), [Computer(settings, lambda made: sized)])
 
     def _load_chosen(self) -> _Loaded:
         """For each picture the family of weights that suits it."""
@@ -107,7 +110,7 @@ class Workshop:
         made = self._made(None, str(upscaler.device), upscaler.precision)
 
         def family(made: Made) -> Upscaler:
-            return upscaler.family(str(made.weights))
+            return SizedUpscaler.of(upscaler.family(str(made.weights)), settings.size)
 
         return _Loaded(Chosen(made, self._families, self._checksums()), [Computer(settings, family)])
 
