@@ -29,6 +29,7 @@ _EXPORTS = {
     "SRSpaceError": "srspace.errors",
     "SamplingConfig": "srspace.config",
     "Skipped": "srspace.batch",
+    "TargetSize": "srspace.sizes",
     "TrainConfig": "srspace.config",
     "Upscaler": "srspace.upscaler",
     "assess": "srspace.assessment",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from srspace.models import SRFlow
     from srspace.modes import MODES
     from srspace.resize import imresize
+    from srspace.sizes import TargetSize
     from srspace.upscaler import Upscaler
 
 

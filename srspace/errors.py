@@ -35,6 +35,18 @@ class StackSizeError(UsageError):
         self.size = size
 
 
+class FewCandidatesError(UsageError):
+    """Candidates are to be compared, and there are fewer than two.
+
+    Attributes:
+        fixed: whether the mode never draws more.
+    """
+
+    def __init__(self, mode: str, count: int, *, fixed: bool) -> None:
+        super().__init__(f"where candidates differ takes at least 2 of them; the mode {mode} draws {count}.")
+        self.fixed = fixed
+
+
 class MissingExtraError(UsageError):
     """An optional dependency is not installed.
 
@@ -132,6 +144,28 @@ class MissingReaderError(ImageError):
         self.package, self.extra = package, extra
 
 
+class EnlargementError(ImageError):
+    """The size that was asked for is many times that of the picture.
+
+    Attributes:
+        most: how many times as large a result can be.
+    """
+
+    def __init__(self, name: str, size: tuple[int, int], target: tuple[int, int], most: int) -> None:
+        (width, height), (wide, high) = size, target
+        super().__init__(f"{name} has {width}x{height} pixels; {wide}x{high} would be more than {most} times as large.")
+        self.most = most
+
+
+class RestorationError(ImageError):
+    """A larger result was asked for of weights that restore pictures and do not enlarge them."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} would have to be enlarged, and these weights restore pictures without enlarging them."
+        )
+
+
 class AnimationError(ImageError):
     """Something was asked for that is done for stills only."""
 
@@ -175,6 +209,22 @@ class CandidateExistsError(OutputError):
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path} exists, and is not a candidate of this picture with these settings.")
         self.path = path
+
+
+class AgreementError(SRSpaceError):
+    """A result agrees less with its input than was asked for; it was not written.
+
+    Attributes:
+        lr_psnr: how well it agrees, in dB.
+        least: how well it should.
+    """
+
+    def __init__(self, name: str, lr_psnr: float, least: float) -> None:
+        super().__init__(
+            f"{name}: the result agrees with its input to {lr_psnr:.2f} dB only, less than the {least:g} dB asked for; "
+            "it was not written."
+        )
+        self.lr_psnr, self.least = lr_psnr, least
 
 
 class ResourceError(SRSpaceError):

@@ -13,6 +13,7 @@ from srspace.batch.inputs import STDIO, Found, find_inputs
 from srspace.batch.outcome import Done, Failed, Kept, LeftOut, Made, Outcome, Skipped
 from srspace.batch.plan import Job, Plan
 from srspace.batch.settings import BatchSettings
+from srspace.batch.sizing import SizedUpscaler
 from srspace.config import AUTO_WEIGHTS
 from srspace.families import CLEAN, available, serving
 from srspace.hub import base_flow, choose_fusion, usual_mode, weights_scale
@@ -85,6 +86,7 @@ def _named(
     """The same weights for every picture."""
     scale = weights_scale(settings.weights)
     fusion = None if mode.network is None else choose_fusion(settings.weights, mode.network, settings.fusion)
+    settings = settings.for_scale(scale)
     plan = Plan(found, settings, scale)
     from srspace.upscaler import Upscaler  # loads torch: a mistake above is told without it
 
@@ -93,7 +95,8 @@ def _named(
     )
     upscaler.check(mode, settings.sampling, **settings.parameters)
     made = Made.by(settings, fusion=fusion, scale=scale, device=str(upscaler.device), precision=upscaler.precision)
-    compute = Computer(settings, lambda made: upscaler)
+    sized = SizedUpscaler.of(upscaler, settings.size)
+    compute = Computer(settings, lambda made: sized)
     return run(plan, (Reader(settings, Named(made), scale), compute, Writer()), made, progress)
 
 
@@ -103,6 +106,7 @@ def _chosen(
     """For each picture the family of weights that suits it."""
     families = serving(mode)
     scale = weights_scale(next(iter(families)))
+    settings = settings.for_scale(scale)
     plan = Plan(found, settings, scale)
     from srspace.auto import AutoUpscaler
 
@@ -111,7 +115,7 @@ def _chosen(
     decide = Chosen(made, families)
     stages = (
         Reader(settings, decide, scale),
-        Computer(settings, lambda made: upscaler.family(str(made.weights))),
+        Computer(settings, lambda made: SizedUpscaler.of(upscaler.family(str(made.weights)), settings.size)),
         Writer(),
     )
     return run(plan, stages, made, progress)

@@ -14,11 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srspace.batch.candidates import candidate_writer, check_candidates
+from srspace.batch.candidates import check_candidates
 from srspace.batch.deciding import Decision
+from srspace.batch.gates import check_agreement
 from srspace.batch.outcome import Done, Failed, Made, Outcome
 from srspace.batch.plan import Job, Plan
 from srspace.batch.settings import BatchSettings
+from srspace.batch.sizing import result_size
+from srspace.batch.uncertainty import Candidates, check_uncertainty
 from srspace.errors import AnimationError, CheckpointError, WeightsError
 from srspace.files import check_writable, remove_leftovers, write_bytes
 from srspace.images import Encoded, Metadata, Picture, check_side, encoded, read_bytes, read_picture, write_picture
@@ -98,8 +101,9 @@ class Reader:
         data = read_bytes(job.source or standard_input(), name)
         picture = self._decoded(data, name, job)
         first = picture if isinstance(picture, Picture) else picture.first
-        check_side(job.format, first.width * self._scale, first.height * self._scale)
-        made = self._decide(first)
+        width, height = result_size(self._settings.size, first, self._scale, name)
+        check_side(job.format, width, height)
+        made = self._decide(first).sized(first.width, width)
         settings = made.for_mark() | {"input_sha256": hashlib.sha256(data).hexdigest()}
         mark = Provenance(source_key(None if job.piped else job.source), settings)
         if job.target is not None:
@@ -107,14 +111,16 @@ class Reader:
             self._clear(job.target.parent)
         if job.candidates is not None:
             check_candidates(job.candidates, self._settings.samples, mark, overwrite=self._settings.overwrite)
+        if job.uncertainty is not None:
+            check_uncertainty(job.uncertainty, self._settings, mark)
         return Decoded(job, picture, made, mark)
 
     def _decoded(self, data: bytes, name: str, job: Job) -> Picture | Animation:
         animation = None if self._settings.first_frame else read_animation(data, name)
         if animation is None:
             return self._described(read_picture(data, name=name))
-        if job.candidates is not None:
-            raise AnimationError(f"{name} is an animation; candidates are saved of stills alone.")
+        if job.candidates is not None or job.uncertainty is not None:
+            raise AnimationError(f"{name} is an animation; candidates are looked at of stills alone.")
         first = self._described(animation.first)
         if holds_animations(job.format):
             return replace(animation, first=first)
@@ -190,17 +196,20 @@ class Computer:
         progress: Callable[[float], None] | None,
         redraws: Redraws | None = None,
     ) -> UpscaleResult:
-        stem = decoded.job.candidates
-        return self._upscaler(decoded.made).upscale(
+        settings, candidates = self._settings, Candidates(decoded.job, self._settings, decoded.mark)
+        result = self._upscaler(decoded.made).upscale(
             picture,
-            mode=self._settings.mode,
-            sampling=self._settings.sampling,
-            consistency=self._settings.consistency,
+            mode=settings.mode,
+            sampling=settings.sampling,
+            consistency=settings.consistency,
             progress=progress,
-            on_candidate=None if stem is None else candidate_writer(stem, decoded.mark),
+            on_candidate=candidates.take if candidates.wanted else None,
             redraws=redraws,
-            **self._settings.parameters,
+            **settings.parameters,
         )
+        check_agreement(decoded.job.input, result, settings.min_lr_psnr)
+        candidates.finish()
+        return result
 
 
 class Writer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,6 +24,8 @@ _LATER = (
     "parameters",
     "consistency",
     "assessment",
+    "size",
+    "linear_light",
 )  # keys that came later than the others, and follow them in a record
 
 
@@ -39,7 +41,7 @@ class Made:
         tau: temperature of the candidates; None in a mode that draws none.
         n: number of candidates, 0 in such a mode.
         seed: of the candidates; None in such a mode.
-        scale: the upscaling factor.
+        scale: the upscaling factor; None before a picture is read whose size decides on it.
         device: where it was computed; not known of a result that was found.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         latents: ``"independent"`` or ``"antithetic"`` (see :class:`srspace.config.SamplingConfig`); None in a mode
@@ -47,6 +49,8 @@ class Made:
         parameters: all numbers that the mode was adjusted by.
         consistency: whether the result was to agree with the input; None where that was left to the weights.
         assessment: why the weights were chosen; None where they were named.
+        size: the size that was asked for, such as ``"1920w"``; None where networks enlarge as they do.
+        linear_light: whether that was reduced to in linear light.
     """
 
     weights: str | None = None
@@ -55,18 +59,20 @@ class Made:
     tau: float | None = None
     n: int | None = None
     seed: int | None = None
-    scale: int | None = None
+    scale: float | None = None
     device: str | None = None
     precision: str | None = None
     latents: str | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
     consistency: bool | None = None
     assessment: Assessment | None = None
+    size: str | None = None
+    linear_light: bool = False
 
     @classmethod
     def by(cls, settings: BatchSettings, *, fusion: str | None, scale: int, device: str, precision: str) -> Made:
         """What ``settings`` come to with these weights on this device."""
-        mode, sampling = settings.known_mode, settings.sampling
+        mode, sampling, size = settings.known_mode, settings.sampling, settings.size
         return cls(
             weights=settings.weights,
             fusion=fusion,
@@ -74,13 +80,19 @@ class Made:
             tau=sampling.temperature if mode.draws else None,
             n=settings.samples,
             seed=sampling.seed if mode.draws else None,
-            scale=scale,
+            scale=scale if size is None else size.scale,
             device=device,
             precision=precision,
             latents=(sampling.latents or mode.latents) if mode.draws else None,
             parameters=mode.settings(settings.parameters),
             consistency=settings.consistency,
+            size=None if size is None else str(size),
+            linear_light=size is not None and size.linear_light,
         )
+
+    def sized(self, before: int, after: int) -> Made:
+        """The same, with the factor from the width of a picture to that of its result."""
+        return replace(self, scale=round(after / before, 4)) if self.scale is None else self
 
     @classmethod
     def told_by(cls, mark: Provenance | None) -> Made:
@@ -99,7 +111,7 @@ class Made:
         del told["device"]
         if told["latents"] in (None, _USUAL):  # so that marks of earlier versions stay equal
             del told["latents"]
-        for key in ("parameters", "assessment"):  # likewise
+        for key in ("parameters", "assessment", "size", "linear_light"):  # likewise
             if not told[key]:
                 del told[key]
         if told["consistency"] is None:  # likewise
@@ -200,6 +212,8 @@ class Kept(Outcome):
         """
         found, asked = self.made.for_mark(), self.asked.for_mark()
         ignored = {"precision", "assessment"}
+        if self.asked.scale is None:  # the size tells it
+            ignored.add("scale")
         if asked["weights"] == AUTO_WEIGHTS and found["weights"] in {family.weights for family in FAMILIES}:
             ignored |= {"weights", "fusion"}
         return self.made != Made() and any(found.get(k) != asked.get(k) for k in {*found, *asked} - ignored)

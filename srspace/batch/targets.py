@@ -37,7 +37,8 @@ def destination(
         if len(found) > 1 and len(left(2)) > 1:
             raise UsageError(f"only one picture can go to standard output, not {len(left(None))}.")
         return lambda f: None
-    name = _naming(f"_x{scale}" if settings.suffix is None else settings.suffix, settings)
+    usual = f"_{settings.size or f'x{scale}'}"
+    name = _naming(usual if settings.suffix is None else settings.suffix, settings)
     if output is None:
         return lambda f: None if f.path is None else f.path.parent / name(f.path)
     place = Path(output)

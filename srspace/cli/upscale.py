@@ -16,8 +16,9 @@ from srspace.cli.failures import EXIT_FAILED, EXIT_OK, in_words
 from srspace.cli.grid import Grid, check_grid, write_grid
 from srspace.cli.options import ADVANCED, IO, SAMPLING, argument, flag, option, takes
 from srspace.config import AUTO_WEIGHTS, SamplingConfig
-from srspace.errors import SRSpaceError
+from srspace.errors import SRSpaceError, UsageError
 from srspace.modes import Mode
+from srspace.sizes import MAX_FACTOR, TargetSize, parse_box
 
 if TYPE_CHECKING:
     from srspace.batch import BatchSettings, Made, Outcome
@@ -66,11 +67,33 @@ class Options:
             help="Format of the results: png, tiff, webp, jpeg, avif, gif or jxl.", default="as the input",
         ),
     ] = None  # fmt: skip
+    scale: Annotated[
+        float | None,
+        option(
+            "--scale", panel=IO, metavar="N", default="the weights' scale, 4",
+            help=f"How many times as large results are, up to {MAX_FACTOR}; 1 restores and does not enlarge.",
+        ),
+    ] = None  # fmt: skip
+    width: Annotated[int | None, option("--width", panel=IO, metavar="N", help="Width of the results, in pixels.")] = (
+        None
+    )
+    height: Annotated[
+        int | None, option("--height", panel=IO, metavar="N", help="Height of the results, in pixels.")
+    ] = None
+    fit: Annotated[
+        str | None, option("--fit", panel=IO, metavar="WxH", help="Box that the results just fit into.")
+    ] = None  # fmt: skip
+    megapixels: Annotated[
+        float | None, option("--megapixels", panel=IO, metavar="N", help="Size of the results, in millions of pixels.")
+    ] = None
+    linear_light: Annotated[
+        bool, flag("--linear-light", panel=IO, help="Reduce to a --scale, --width, ... in linear light.")
+    ] = False
     suffix: Annotated[
         str | None,
         option(
             "--suffix", panel=IO, metavar="TEXT", help="Added to the names of the results.",
-            default="_x4, after the weights' scale",
+            default="after the size: _x4, _x1.5, _1920w, _fit800x600, _2mp",
         ),
     ] = None  # fmt: skip
     recursive: Annotated[bool, flag("--recursive", "-r", panel=IO, help="Search subfolders as well.")] = False
@@ -78,6 +101,24 @@ class Options:
     save_samples: Annotated[
         Path | None, option("--save-samples", panel=IO, metavar="DIR", help="Also save every candidate, as PNG.")
     ] = None
+    uncertainty: Annotated[
+        str | None,
+        option("--uncertainty", panel=IO, metavar="PATH", help="File or folder for maps of where candidates differ."),
+    ] = None
+    uncertainty_style: Annotated[
+        str,
+        option(
+            "--uncertainty-style", panel=IO, metavar="grey|map", autocompletion=complete(completion.uncertainty_styles),
+            help="16-bit grey for programs, or a map in colours with a legend.",
+        ),
+    ] = "grey"  # fmt: skip
+    min_lr_psnr: Annotated[
+        float | None,
+        option(
+            "--min-lr-psnr", panel=IO, metavar="DB",
+            help="Write no result whose bicubic reduction agrees less with the input.",
+        ),
+    ] = None  # fmt: skip
     strip: Annotated[bool, flag("--strip", panel=IO, help="Leave EXIF, XMP, IPTC, texts and dpi out of results.")] = (
         False
     )
@@ -122,6 +163,20 @@ class Options:
         ),
     ] = None  # fmt: skip
 
+    def size(self) -> TargetSize | None:
+        """The size of the results, where one is asked for.
+
+        Raises:
+            UsageError: it is told in several ways, or is out of range.
+        """
+        given = (self.scale, self.width, self.height, self.fit, self.megapixels)
+        if all(value is None for value in given):
+            if self.linear_light:
+                raise UsageError("--linear-light goes with --scale, --width, --height, --fit or --megapixels.")
+            return None
+        box = None if self.fit is None else parse_box(self.fit)
+        return TargetSize(self.scale, self.width, self.height, box, self.megapixels, self.linear_light)
+
     def settings(self) -> BatchSettings:
         """The same, as the library takes it."""
         from srspace.batch import BatchSettings
@@ -136,11 +191,15 @@ class Options:
             device=self.device,
             precision=self.precision,
             output=self.output,
+            size=self.size(),
             format=self.format,
             suffix=self.suffix,
             recursive=self.recursive,
             overwrite=self.overwrite,
             save_samples=self.save_samples,
+            uncertainty=self.uncertainty,
+            uncertainty_style=self.uncertainty_style,
+            min_lr_psnr=self.min_lr_psnr,
             strip=self.strip,
             strip_gps=self.strip_gps,
             first_frame=self.first_frame,

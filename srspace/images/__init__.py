@@ -17,6 +17,7 @@ from srspace.images.header import Header, read_header
 from srspace.images.metadata import Metadata
 from srspace.images.picture import Picture
 from srspace.images.reading import MAX_PIXELS, read_bytes, read_picture, read_rgb8
+from srspace.images.resampling import resized
 from srspace.images.transparency import fill_transparent, on_white
 from srspace.images.writing import Encoded, check_side, encode_picture, encoded, write_picture
 
@@ -45,6 +46,7 @@ __all__ = [
     "read_header",
     "read_picture",
     "read_rgb8",
+    "resized",
     "writable",
     "write_picture",
     "written_as",

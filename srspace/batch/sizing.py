@@ -1,0 +1,163 @@
+"""Results of any size: the networks' factor, once or several times, and a reduction to what was asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from srspace.errors import RestorationError
+from srspace.images import Picture, resized
+from srspace.sizes import TargetSize
+
+if TYPE_CHECKING:
+    from srspace.config import SamplingConfig
+    from srspace.modes import Mode
+    from srspace.sampling import Redraws
+    from srspace.upscaler import Upscaler, UpscaleResult
+
+
+class SizedRedraws:
+    """Records of replaced candidates, one for each time that the networks are run over a picture."""
+
+    def __init__(self, make: Callable[[], Redraws]) -> None:
+        self._make, self._records = make, list[Any]()
+
+    def at(self, index: int) -> Redraws:
+        """The record of one run over the picture, from 0."""
+        while len(self._records) <= index:
+            self._records.append(self._make())
+        return self._records[index]  # type: ignore[no-any-return]
+
+    def stages(self) -> list[dict[int, int]]:
+        """As of :class:`srspace.sampling.Redraws`, of each that replaced any."""
+        return [stages for record in self._records if (stages := record.stages())]
+
+
+class SizedUpscaler:
+    """An upscaler whose results have the size that was asked for.
+
+    Where the factor is larger than that of the networks, they are run again over their result, reduced to what the
+    last time needs. Where it is below 1, the picture is reduced before, so that the work grows with the result.
+
+    Args:
+        upscaler: what enlarges.
+        size: of the results.
+    """
+
+    def __init__(self, upscaler: Upscaler, size: TargetSize) -> None:
+        self._upscaler, self._size = upscaler, size
+
+    @classmethod
+    def of(cls, upscaler: Upscaler, size: TargetSize | None) -> Upscaler:
+        """The upscaler itself where no size is asked for; else one that has the methods that a batch calls."""
+        return upscaler if size is None else cast("Upscaler", cls(upscaler, size))
+
+    def redraws(self, mode: str | Mode | None = None, sampling: SamplingConfig | None = None) -> SizedRedraws:
+        """As of :class:`srspace.upscaler.Upscaler`."""
+        return SizedRedraws(lambda: self._upscaler.redraws(mode, sampling))
+
+    def upscale(
+        self,
+        picture: Picture,
+        *,
+        progress: Callable[[float], None] | None = None,
+        on_candidate: Callable[[int, Picture], None] | None = None,
+        redraws: SizedRedraws | None = None,
+        **settings: Any,
+    ) -> UpscaleResult:
+        """As of :class:`srspace.upscaler.Upscaler`.
+
+        ``lr_psnr`` is that of the first time that the networks are run. Candidates are those of the last time.
+
+        Raises:
+            ImageError: the result would be too large for these networks.
+            SRSpaceError: as of :class:`srspace.upscaler.Upscaler`.
+        """
+        target = result_size(self._size, picture, self._upscaler.scale, "the picture")
+        inputs = input_sizes((picture.width, picture.height), target, self._upscaler.scale)
+        pixels = [width * height for width, height in inputs]
+        results: list[UpscaleResult] = []
+        given = picture
+        if inputs[0] != (picture.width, picture.height):
+            # Colours that are not seen would come into view where they are averaged.
+            given = replace(picture, rgb=picture.filled)
+        for index, (width, height) in enumerate(inputs):
+            last = index == len(inputs) - 1
+            done, share = sum(pixels[:index]) / sum(pixels), pixels[index] / sum(pixels)
+            result = self._upscaler.upscale(
+                self._resized(results[-1].picture if results else given, (width, height)),
+                progress=progress and _part(progress, done, share),
+                on_candidate=self._reducing(on_candidate, target) if last else None,
+                redraws=None if redraws is None else redraws.at(index),
+                **settings,
+            )
+            results.append(result)
+        return replace(
+            results[-1],
+            picture=self._resized(results[-1].picture, target),
+            redraws=tuple(redraw for result in results for redraw in result.redraws),
+            seconds=sum(result.seconds for result in results),
+            lr_psnr=results[0].lr_psnr,
+        )
+
+    def _reducing(
+        self, on_candidate: Callable[[int, Picture], None] | None, target: tuple[int, int]
+    ) -> Callable[[int, Picture], None] | None:
+        if on_candidate is None:
+            return None
+        return lambda index, candidate: on_candidate(index, self._resized(candidate, target))
+
+    def _resized(self, picture: Picture, size: tuple[int, int]) -> Picture:
+        return resized(picture, *size, linear_light=self._size.linear_light)
+
+
+def result_size(size: TargetSize | None, picture: Picture, scale: int, name: str) -> tuple[int, int]:
+    """Width and height of a picture's result.
+
+    Args:
+        size: what was asked for (None: the networks' factor).
+        picture: the input.
+        scale: of the networks.
+        name: what to call the picture in messages.
+
+    Raises:
+        ImageError: it would be too large for these networks.
+    """
+    if size is None:
+        return picture.width * scale, picture.height * scale
+    target = size.of(picture.width, picture.height, name)
+    if scale == 1 and (target[0] > picture.width or target[1] > picture.height):
+        raise RestorationError(name)
+    return target
+
+
+def input_sizes(size: tuple[int, int], target: tuple[int, int], scale: int) -> list[tuple[int, int]]:
+    """Width and height of what the networks are given, each time that they are run.
+
+    Args:
+        size: of the picture.
+        target: of the result.
+        scale: of the networks.
+
+    Raises:
+        ValueError: they do not enlarge, and ``target`` is larger than the picture.
+    """
+    if target[0] <= size[0] and target[1] <= size[1]:
+        return [target]
+    if scale == 1:
+        raise ValueError("networks of scale 1 do not enlarge")
+    times = 1
+    while any(side * scale**times < wanted for side, wanted in zip(size, target, strict=True)):
+        times += 1
+    sizes = [size]
+    for left in range(times - 1, 0, -1):
+        enlarged = zip(sizes[-1], target, strict=True)
+        width, height = (min(side * scale, math.ceil(wanted / scale**left)) for side, wanted in enlarged)
+        sizes.append((width, height))
+    return sizes
+
+
+def _part(progress: Callable[[float], None], done: float, share: float) -> Callable[[float], None]:
+    return lambda part: progress(done + share * part)
