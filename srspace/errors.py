@@ -35,6 +35,18 @@ class StackSizeError(UsageError):
         self.size = size
 
 
+class FewCandidatesError(UsageError):
+    """Candidates are to be compared, and there are fewer than two.
+
+    Attributes:
+        fixed: whether the mode never draws more.
+    """
+
+    def __init__(self, mode: str, count: int, *, fixed: bool) -> None:
+        super().__init__(f"where candidates differ takes at least 2 of them; the mode {mode} draws {count}.")
+        self.fixed = fixed
+
+
 class MissingExtraError(UsageError):
     """An optional dependency is not installed.
 
@@ -232,6 +244,22 @@ class CandidateExistsError(OutputError):
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path} exists, and is not a candidate of this picture with these settings.")
         self.path = path
+
+
+class AgreementError(SRSpaceError):
+    """A result agrees less with its input than was asked for; it was not written.
+
+    Attributes:
+        lr_psnr: how well it agrees, in dB.
+        least: how well it should.
+    """
+
+    def __init__(self, name: str, lr_psnr: float, least: float) -> None:
+        super().__init__(
+            f"{name}: the result agrees with its input to {lr_psnr:.2f} dB only, less than the {least:g} dB asked for; "
+            "it was not written."
+        )
+        self.lr_psnr, self.least = lr_psnr, least
 
 
 class ResourceError(SRSpaceError):

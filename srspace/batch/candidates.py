@@ -34,13 +34,26 @@ def check_candidates(stem: Path, count: int, mark: Provenance, *, overwrite: boo
         OutputError: something else is there, or the folder cannot be written to.
     """
     for index in range(count):
-        path = candidate_path(stem, index)
-        if path.exists() and not overwrite:
-            header = read_header(path)
-            if header is None or header.provenance != _of_candidate(mark, index):
-                raise CandidateExistsError(path)
-    check_writable(candidate_path(stem, 0))
+        check_beside(candidate_path(stem, index), _of_candidate(mark, index), overwrite=overwrite)
     remove_leftovers(stem.parent)
+
+
+def check_beside(path: Path, mark: Provenance, *, overwrite: bool) -> None:
+    """Find out before the work whether a file that stands beside results can be written, as an interrupted run did.
+
+    Args:
+        path: of the file.
+        mark: that it will carry.
+        overwrite: whether anything may be replaced.
+
+    Raises:
+        OutputError: something else is there, or the folder cannot be written to.
+    """
+    if path.exists() and not overwrite:
+        header = read_header(path)
+        if header is None or header.provenance != mark:
+            raise CandidateExistsError(path)
+    check_writable(path)
 
 
 def candidate_writer(stem: Path, mark: Provenance) -> Callable[[int, Picture], None]:

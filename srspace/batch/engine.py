@@ -13,15 +13,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srspace.batch.candidates import candidate_writer, check_candidates
+from srspace.batch.candidates import check_candidates
 from srspace.batch.deciding import Decision
+from srspace.batch.gates import check_agreement
 from srspace.batch.inputs import exists
 from srspace.batch.outcome import Done, Kept, Made, Source
 from srspace.batch.plan import Job, kept_result
 from srspace.batch.records import Records
 from srspace.batch.settings import BatchSettings
 from srspace.batch.sizing import result_size
-from srspace.errors import AnimationError, ResourceError
+from srspace.batch.uncertainty import Candidates, check_uncertainty
+from srspace.errors import AgreementError, AnimationError, ResourceError
 from srspace.files import check_writable, remove_leftovers, write_bytes
 from srspace.images import (
     Encoded,
@@ -122,6 +124,8 @@ class Reader:
             self._clear(job.target.parent)
         if job.candidates is not None:
             check_candidates(job.candidates, self._settings.samples, mark, overwrite=self._settings.overwrite)
+        if job.uncertainty is not None:
+            check_uncertainty(job.uncertainty, self._settings, mark)
         return Decoded(job, picture, made, mark, Source(content, first.width, first.height))
 
     def _is_done(self, job: Job, target: Path, content: str, records: Records) -> bool:
@@ -134,8 +138,8 @@ class Reader:
         animation = None if self._settings.first_frame else read_animation(data, name)
         if animation is None:
             return self._described(read_picture(data, name=name))
-        if job.candidates is not None:
-            raise AnimationError(f"{name} is an animation; candidates are saved of stills alone.")
+        if job.candidates is not None or job.uncertainty is not None:
+            raise AnimationError(f"{name} is an animation; candidates are looked at of stills alone.")
         first = self._described(animation.first)
         if holds_animations(job.format):
             return replace(animation, first=first)
@@ -182,7 +186,7 @@ class Computer:
         if one is other:
             return True
         both = (one, other)
-        if any(isinstance(d.picture, Animation) or d.job.candidates is not None for d in both):
+        if any(isinstance(d.picture, Animation) or d.job.candidates or d.job.uncertainty for d in both):
             return False
         first, second = ((d.still.height, d.still.width, d.made.weights, d.made.fusion) for d in both)
         return first == second
@@ -203,8 +207,13 @@ class Computer:
         except ResourceError:  # the picture itself will tell
             return 1
 
-    def upscale_many(self, group: Sequence[Decoded], progress: Callable[[float], None] | None = None) -> list[Computed]:
+    def upscale_many(
+        self, group: Sequence[Decoded], progress: Callable[[float], None] | None = None
+    ) -> list[Computed | Exception]:
         """Upscale pictures that are alike.
+
+        Returns:
+            For each its result, or why it is not to be written.
 
         Raises:
             SRSpaceError: as for one picture.
@@ -217,10 +226,14 @@ class Computer:
             progress=progress,
             **self._settings.parameters,
         )
-        return [
-            Computed(decoded.job, result, decoded.made, decoded.mark, decoded.source)
-            for decoded, result in zip(group, results, strict=True)
-        ]
+        return [self._checked(decoded, result) for decoded, result in zip(group, results, strict=True)]
+
+    def _checked(self, decoded: Decoded, result: UpscaleResult) -> Computed | Exception:
+        try:
+            check_agreement(decoded.job.input, result, self._settings.min_lr_psnr)
+        except AgreementError as error:
+            return error
+        return Computed(decoded.job, result, decoded.made, decoded.mark, decoded.source)
 
     def _animation(self, decoded: Decoded, animation: Animation, progress: Callable[[float], None] | None) -> Computed:
         upscaler = self._upscaler(decoded.made)
@@ -257,17 +270,20 @@ class Computer:
         progress: Callable[[float], None] | None,
         redraws: Redraws | None = None,
     ) -> UpscaleResult:
-        stem = decoded.job.candidates
-        return self._upscaler(decoded.made).upscale(
+        settings, candidates = self._settings, Candidates(decoded.job, self._settings, decoded.mark)
+        result = self._upscaler(decoded.made).upscale(
             picture,
-            mode=self._settings.mode,
-            sampling=self._settings.sampling,
-            consistency=self._settings.consistency,
+            mode=settings.mode,
+            sampling=settings.sampling,
+            consistency=settings.consistency,
             progress=progress,
-            on_candidate=None if stem is None else candidate_writer(stem, decoded.mark),
+            on_candidate=candidates.take if candidates.wanted else None,
             redraws=redraws,
-            **self._settings.parameters,
+            **settings.parameters,
         )
+        check_agreement(decoded.job.input, result, settings.min_lr_psnr)
+        candidates.finish()
+        return result
 
 
 class Writer:

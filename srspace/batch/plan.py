@@ -13,6 +13,7 @@ from srspace.batch.inputs import STDIO, Found, exists, is_folder, real
 from srspace.batch.outcome import Failed, Kept, LeftOut, Made, Outcome, Skipped, Source
 from srspace.batch.settings import BatchSettings
 from srspace.batch.targets import destination
+from srspace.batch.uncertainty import uncertainty_place
 from srspace.errors import ImageError, OutputError, ReplacedInputError, SharedTargetError, UsageError
 from srspace.images import Header, format_of
 from srspace.streams import check_standard_output
@@ -27,6 +28,7 @@ class Job:
         target: the file that the result goes to; None stands for standard output.
         format: of the result, a name of :func:`srspace.images.writable`.
         candidates: path of its candidates without ``_000.png``, or None when they are not wanted.
+        uncertainty: where its map of uncertainty goes, or None when it is not wanted.
         size: width and height of the input, as its header tells them; None where it does not.
         piped: whether the source is a pipe or device, whose name says nothing.
         there: whether something stands at the target that only a record can tell to be this run's to replace.
@@ -36,6 +38,7 @@ class Job:
     target: Path | None
     format: str
     candidates: Path | None = None
+    uncertainty: Path | None = None
     size: tuple[int, int] | None = None
     piped: bool = False
     there: bool = False
@@ -81,7 +84,8 @@ class Plan:
         self._overwrite, self._recorded = settings.overwrite, settings.records is not None
         self._earlier.left(1)
         place = destination(read, settings, scale, self._earlier.left)
-        jobs = {f: _job(f, place(f), settings) for f in read}
+        uncertain = uncertainty_place(read, settings)
+        jobs = {f: _job(f, place(f), uncertain(f), settings) for f in read}
         _check_collisions([*jobs.items()], settings.samples, lambda f: self._earlier.reason(f) is not None)
         if any(job.target is None for job in jobs.values()):
             check_standard_output()
@@ -142,13 +146,13 @@ def kept_result(job: Job, header: Header | None, made: Made, source: Source | No
     return Kept(job.input, job.output, told, header.width, header.height, made, source=source)
 
 
-def _job(found: Found, target: Path | None, settings: BatchSettings) -> Job:
+def _job(found: Found, target: Path | None, uncertainty: Path | None, settings: BatchSettings) -> Job:
     candidates = None
     if settings.save_samples is not None:
         name = "stdin" if found.path is None else found.path.name
         candidates = Path(settings.save_samples) / found.folder / name
     format = settings.format or ("png" if target is None else format_of(target))
-    return Job(found.path, target, format, candidates, piped=found.pipe)
+    return Job(found.path, target, format, candidates, uncertainty, piped=found.pipe)
 
 
 def _check_collisions(jobs: Sequence[tuple[Found, Job]], samples: int, left_out: Callable[[Found], bool]) -> None:
@@ -171,5 +175,7 @@ def _check_collisions(jobs: Sequence[tuple[Found, Job]], samples: int, left_out:
 def _written(job: Job, samples: int) -> Iterator[Path]:
     if job.target is not None:
         yield job.target
+    if job.uncertainty is not None:
+        yield job.uncertainty
     if job.candidates is not None:
         yield from (candidate_path(job.candidates, index) for index in range(samples))

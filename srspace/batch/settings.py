@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from srspace import modes
 from srspace.config import AUTO_WEIGHTS, SamplingConfig
-from srspace.errors import NoRecordsError, UsageError
+from srspace.errors import FewCandidatesError, NoRecordsError, UsageError
 from srspace.images import format_named
 from srspace.modes import Mode
 from srspace.sizes import TargetSize
+
+STYLES = ("grey", "map")
+"""Ways to draw where candidates differ."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class BatchSettings:
         recursive: whether folders inside folders are searched.
         overwrite: whether results and candidates that exist are replaced; otherwise they are kept.
         save_samples: a folder where every candidate is written, too, as PNG; or None.
+        uncertainty: a file (for one input file) or a folder where a picture of the candidates' standard deviation is
+            written, too, as PNG; or None.
+        uncertainty_style: ``"grey"``: 16 bits, in which 65535 stands for a deviation of 0.5; or ``"map"``: in colours,
+            with a legend.
+        min_lr_psnr: a result that agrees less with its input, in dB, fails and is not written (None: none fails).
         strip: whether EXIF, XMP, IPTC, texts and the resolution are left out of results; how colours are meant stays.
         strip_gps: whether the place where a picture was taken is left out.
         first_frame: whether of an animation the first frame is upscaled alone.
@@ -69,6 +78,9 @@ class BatchSettings:
     recursive: bool = False
     overwrite: bool = False
     save_samples: str | Path | None = None
+    uncertainty: str | Path | None = None
+    uncertainty_style: str = "grey"
+    min_lr_psnr: float | None = None
     strip: bool = False
     strip_gps: bool = False
     first_frame: bool = False
@@ -84,6 +96,12 @@ class BatchSettings:
             raise UsageError(f"the mode {mode.name} uses no fusion network.")
         if self.save_samples is not None and not mode.draws:
             raise UsageError(f"the mode {mode.name} draws no candidates that could be saved.")
+        if self.uncertainty_style not in STYLES:
+            raise UsageError(f"the style of uncertainty must be {' or '.join(STYLES)}, not {self.uncertainty_style!r}.")
+        if self.uncertainty is not None and self.samples < 2:
+            raise FewCandidatesError(mode.name, self.samples, fixed=mode.fixed)
+        if self.min_lr_psnr is not None and not math.isfinite(self.min_lr_psnr):
+            raise UsageError(f"the least LR-PSNR must be a number, not {self.min_lr_psnr}.")
         if self.format is not None:
             object.__setattr__(self, "format", format_named(self.format))
         if self.resume and self.records is None:

@@ -58,6 +58,13 @@ def latents() -> Iterable[str]:
     return fields_of(SamplingConfig)["latents"].choices
 
 
+def uncertainty_styles() -> Iterable[str]:
+    """Ways to draw where candidates differ."""
+    from srspace.batch.settings import STYLES
+
+    return STYLES
+
+
 def formats() -> Iterable[str]:
     """Formats that can be written."""
     from srspace.images.formats import writable

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from srspace.errors import (
+    AgreementError,
     AnimationError,
     CandidateExistsError,
     CheckpointError,
     DataSetMissingError,
     DeviceMemoryError,
     EarlierResultsError,
+    FewCandidatesError,
     MemoryLimitError,
     MetricWeightsError,
     NoFlowError,
@@ -52,6 +54,8 @@ _ADVICE: dict[type[SRSpaceError], Callable[[Any], str]] = {
     TerminalError: lambda e: "Redirect standard output or use -o.",
     CandidateExistsError: lambda e: "Name another folder with --save-samples, or use --overwrite.",
     StackSizeError: lambda e: f"Use -n {e.size} or a multiple of it.",
+    FewCandidatesError: lambda e: f"Use {'another --mode' if e.fixed else '-n 10'}.",
+    AgreementError: lambda e: "Try --consistency, a lower --balance or another --mode.",
     NotAFileError: lambda e: "To write to a pipe, use -o -.",
     AnimationError: lambda e: "Use --first-frame for the first frame alone.",
     PictureSizeError: lambda e: "Use --format png or tiff.",

@@ -14,7 +14,7 @@ from srspace.cli.generated import OptionGroup, with_options
 from srspace.cli.options import DEVICE, IO, flag, option
 from srspace.cli.output import message, named_progress
 from srspace.training.kinds import KINDS, Kind, Training
-from srspace.training.recipes import find_recipe, read_table, recipes
+from srspace.training.recipes import find_recipe, recipes
 
 app = App(help="Train an encoder, a flow, a fusion network with or without a dial, or the assessor.")
 
@@ -79,22 +79,26 @@ def _command(kind: Kind) -> Callable[..., None]:
         device: options.Device = "auto",
     ) -> None:
         if config is not None:
+            from srspace.fields import read_table
+
             given = read_table(config) | given
         if recipe is not None:
             given = find_recipe(recipe, kind.name).settings(given)
         training = Training.of(kind.name, given)
 
         from srspace.devices import pick_device
-        from srspace.training.processes import process_group
+        from srspace.training.processes import process_group, rank
         from srspace.training.run import build_task, train
         from srspace.training.sources import Sources
 
         with process_group(pick_device(device)) as where:
-            with named_progress(quiet=False) as progress:
+            first = rank() == 0
+            with named_progress(quiet=not first) as progress:
                 sources = Sources(tuple(data), val, training.data, training.train, where, progress)
                 task = build_task(training, sources)
             train(task, training, out, resume=not restart, report=_report)
-        message(f"saved {out}")
+        if first:
+            message(f"saved {out}")
 
     train.__doc__ = f"{kind.help}\n\nOptions given here override those of --config, which override those of --recipe."
     return train

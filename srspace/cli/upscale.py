@@ -106,6 +106,24 @@ class Options:
     save_samples: Annotated[
         Path | None, option("--save-samples", panel=IO, metavar="DIR", help="Also save every candidate, as PNG.")
     ] = None
+    uncertainty: Annotated[
+        str | None,
+        option("--uncertainty", panel=IO, metavar="PATH", help="File or folder for maps of where candidates differ."),
+    ] = None
+    uncertainty_style: Annotated[
+        str,
+        option(
+            "--uncertainty-style", panel=IO, metavar="grey|map", autocompletion=complete(completion.uncertainty_styles),
+            help="16-bit grey for programs, or a map in colours with a legend.",
+        ),
+    ] = "grey"  # fmt: skip
+    min_lr_psnr: Annotated[
+        float | None,
+        option(
+            "--min-lr-psnr", panel=IO, metavar="DB",
+            help="Write no result whose bicubic reduction agrees less with the input.",
+        ),
+    ] = None  # fmt: skip
     strip: Annotated[bool, flag("--strip", panel=IO, help="Leave EXIF, XMP, IPTC, texts and dpi out of results.")] = (
         False
     )
@@ -203,6 +221,9 @@ class Options:
             recursive=self.recursive,
             overwrite=self.overwrite,
             save_samples=self.save_samples,
+            uncertainty=self.uncertainty,
+            uncertainty_style=self.uncertainty_style,
+            min_lr_psnr=self.min_lr_psnr,
             strip=self.strip,
             strip_gps=self.strip_gps,
             first_frame=self.first_frame,

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from srspace.errors import UsageError
 from srspace.files import write_bytes
 from srspace.report.explore.space import BICUBIC, CANDIDATE, ORIGINAL, Shown, Space
-from srspace.report.spread import busiest
+from srspace.spread import busiest
 
 SIDE = 64
 """Of a crop, in output pixels."""

@@ -20,9 +20,9 @@ from srspace.report.explore.measure import measured
 from srspace.report.explore.settings import Crop, ExploreSettings
 from srspace.report.explore.space import BICUBIC, CANDIDATE, ORIGINAL, Shown, Space
 from srspace.report.explore.variants import Variant, find_variants
-from srspace.report.spread import Spread
 from srspace.resize import imresize
 from srspace.sampling import Sampler
+from srspace.spread import Spread
 from srspace.upscaler import Upscaler
 
 Progress = Callable[[str, float], None]

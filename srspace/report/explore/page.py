@@ -12,9 +12,8 @@ from srspace.metrics import describe
 from srspace.report.explore.space import Shown, Space
 from srspace.report.page.document import SLIDER, Document
 from srspace.report.page.pictures import LOSSLESS, data_uri, encoded, webp
-from srspace.report.spread import busiest
+from srspace.spread import busiest, peak_of
 
-_PEAK = 99.9  # percentile of the spread that the map's last colour stands for
 _SCRIPTS = ("state", "pictures", "overlay", "stage", "controls", "magnifier", "candidates", "scores", "main")
 _DEFAULT_VIEW = 24
 """Side of the part that the magnifier opens at, in output pixels."""
@@ -37,7 +36,7 @@ def to_html(space: Space) -> str:
 
 def _data(space: Space, sources: dict[str, str], quality: int) -> dict[str, Any]:
     height, width = space.deviation.shape
-    peak = max(float(np.percentile(space.deviation, _PEAK)), 1 / 255)
+    peak = peak_of(space.deviation)
     levels = np.clip(np.round(space.deviation / peak * 255), 0, 255).astype(np.uint8)
     top, left = busiest(space.deviation, _DEFAULT_VIEW)
     return {

@@ -18,8 +18,8 @@ from srspace.data.datasets import Dataset
 from srspace.devices import pick_device
 from srspace.metrics import describe, to_uint8
 from srspace.report.plane import first_perception
-from srspace.report.spread import busiest
 from srspace.sampling import Sampler
+from srspace.spread import busiest
 
 EACH = 2
 """How many of the best and how many of the worst images are shown."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from srspace.config import SamplingConfig
 from srspace.report.explore.space import BICUBIC, CANDIDATE, ORIGINAL, Shown, Space
-from srspace.report.spread import spread_of
+from srspace.spread import spread_of
 
 SIZE = (96, 128)
 BALANCES = (0.0, 0.25, 0.5, 0.75, 1.0)

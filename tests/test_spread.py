@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from srspace.report.spread import Spread, busiest, spread_of
+from srspace.spread import Spread, busiest, spread_of
 
 
 def test_the_deviation_is_that_of_all_candidates_at_once():

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+_PEAK = 99.9  # percentile
+
 
 class Spread:
     """Gathers the standard deviation of candidates, pixel by pixel.
@@ -51,6 +53,11 @@ def spread_of(images: Iterable[NDArray[np.floating]]) -> NDArray[np.float32]:
     for image in images:
         spread.add(image)
     return spread.deviation()
+
+
+def peak_of(deviation: NDArray[np.floating]) -> float:
+    """The deviation that the last colour of a map stands for: one that hardly any pixel exceeds, at least 1/255."""
+    return max(float(np.percentile(deviation, _PEAK)), 1 / 255)
 
 
 def busiest(deviation: NDArray[np.floating], side: int) -> tuple[int, int]:
