@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -32,9 +32,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     final = _final(path)
-    with _as_output_error(path):
-        handle, temporary = _locked_temporary(final)
+    handle, temporary = -1, _temporary_name(final)  # known before the file is there: interruptions come at any moment
     try:
+        with _as_output_error(path):
+            handle = _locked(temporary)
         with _as_output_error(path):
             yield temporary
             temporary.chmod(0o666 & ~_umask())
@@ -69,10 +70,13 @@ def check_writable(path: Path) -> None:
     """
     path = Path(path)
     final = _final(path)
-    with _as_output_error(path):
-        handle, temporary = _locked_temporary(final)
-        os.close(handle)
-        temporary.unlink()
+    temporary = _temporary_name(final)
+    try:
+        with _as_output_error(path):
+            os.close(_locked(temporary))
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def remove_leftovers(folder: Path) -> list[Path]:
@@ -109,15 +113,20 @@ def _final(path: Path) -> Path:
         return path.resolve() if path.is_symlink() else path
 
 
-def _locked_temporary(path: Path) -> tuple[int, Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _temporary_name(path: Path) -> Path:
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}{_SUFFIX}")
+
+
+def _locked(temporary: Path) -> int:
+    """A descriptor of the new file, locked while it is open."""
+    temporary.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=_SUFFIX, dir=path.parent)
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         if fcntl is not None:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(handle, fcntl.LOCK_EX)
         if fcntl is None or os.fstat(handle).st_nlink:
-            return handle, Path(name)
+            return handle
         os.close(handle)  # taken for a leftover before it was locked
 
 
