@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,9 @@ from srspace.families import CLEAN, available, serving
 from srspace.hub import base_flow, checksum, choose_fusion, usual_mode, weights_scale
 
 if TYPE_CHECKING:
+    import torch
+
+    from srspace.auto import AutoUpscaler
     from srspace.upscaler import Upscaler
 
 
@@ -90,37 +93,62 @@ class Workshop:
 
         settings, mode = self.settings, self.settings.known_mode
         ((weights, fusion),) = self._families.items()
-        upscaler = Upscaler.load(
-            weights, modes=[mode], fusion=fusion, device=settings.device, precision=settings.precision
-        )
-        upscaler.check(mode, settings.sampling, **settings.parameters)
-        made = self._made(fusion, str(upscaler.device), upscaler.precision)
+        upscalers = [
+            Upscaler.load(weights, modes=[mode], fusion=fusion, device=str(device), precision=settings.precision)
+            for device in self._devices()
+        ]
+        for upscaler in upscalers:
+            upscaler.check(mode, settings.sampling, **settings.parameters)
+        made = self._made(fusion, upscalers)
         named = replace(
             made, weights_sha256=checksum(weights), fusion_sha256=None if fusion is None else checksum(fusion)
         )
-        sized = SizedUpscaler.of(upscaler, settings.size)
-        return _Loaded(Named(named), [Computer(settings, lambda made: sized)])
+        each = self._each(len(upscalers))
+        return _Loaded(Named(named), [_computer(each, upscaler, lambda made, u=upscaler: u) for upscaler in upscalers])
 
     def _load_chosen(self) -> _Loaded:
         """For each picture the family of weights that suits it."""
         from srspace.auto import AutoUpscaler
 
         settings, mode = self.settings, self.settings.known_mode
-        upscaler = AutoUpscaler(modes=[mode], device=settings.device, precision=settings.precision)
-        made = self._made(None, str(upscaler.device), upscaler.precision)
+        upscalers = [
+            AutoUpscaler(modes=[mode], device=str(device), precision=settings.precision) for device in self._devices()
+        ]
+        each = self._each(len(upscalers))
+        computers = [
+            _computer(each, upscaler, lambda made, u=upscaler: u.family(str(made.weights))) for upscaler in upscalers
+        ]
+        made = self._made(None, upscalers)
+        return _Loaded(Chosen(made, self._families, self._checksums()), computers)
 
-        def family(made: Made) -> Upscaler:
-            return SizedUpscaler.of(upscaler.family(str(made.weights)), settings.size)
+    def _devices(self) -> list[torch.device]:
+        from srspace.devices import pick_devices
 
-        return _Loaded(Chosen(made, self._families, self._checksums()), [Computer(settings, family)])
+        return pick_devices(self.settings.device)
 
-    def _made(self, fusion: str | None, device: str, precision: str) -> Made:
-        made = Made.by(self.settings, fusion=fusion, scale=self.scale, device=device, precision=precision)
+    def _each(self, count: int) -> BatchSettings:
+        """The settings of each of so many computers: on a CPU, they share its memory."""
+        settings, limit = self.settings, self.settings.sampling.max_memory
+        if count == 1 or limit is None or self._devices()[0].type != "cpu":
+            return settings
+        return replace(settings, sampling=replace(settings.sampling, max_memory=limit // count))
+
+    def _made(self, fusion: str | None, upscalers: Sequence[Upscaler | AutoUpscaler]) -> Made:
+        device = ",".join(str(upscaler.device) for upscaler in upscalers)
+        made = Made.by(
+            self.settings, fusion=fusion, scale=self.scale, device=device, precision=upscalers[0].precision
+        )
         return replace(made, settings_sha256=fingerprint(self.settings, made, self._checksums()))
 
     def _checksums(self) -> dict[str, str]:
         names = {name for pair in self._families.items() for name in pair if name is not None}
         return {name: checksum(name) for name in names}
+
+
+def _computer(
+    settings: BatchSettings, upscaler: Upscaler | AutoUpscaler, serving: Callable[[Made], Upscaler]
+) -> Computer:
+    return Computer(settings, lambda made: SizedUpscaler.of(serving(made), settings.size), str(upscaler.device))
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,14 @@ Device = Annotated[
         autocompletion=complete(lambda: ("auto", "cpu", "cuda", "mps")),
     ),
 ]  # fmt: skip
+Devices = Annotated[
+    str,
+    option(
+        "--device", panel=DEVICE, metavar="NAME",
+        help="auto, cpu, cuda, cuda:1 (the second GPU) or mps; several share the pictures: cuda:0,cuda:1 or cuda:all.",
+        autocompletion=complete(lambda: ("auto", "cpu", "cuda", "cuda:all", "mps")),
+    ),
+]  # fmt: skip
 Precision = Annotated[
     str,
     option(
