@@ -19,6 +19,8 @@ from srspace.modes import Mode
 from srspace.suggestions import did_you_mean
 
 FILES = ("config.json", "model.safetensors")
+MODEL_FILES = (".safetensors", ".pth", ".pt", ".ckpt")
+"""Endings of files that hold a model of another project."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,14 @@ def usual_mode(flow: str, fusion: str | None = None) -> Mode:
     """
     if fusion is not None:
         return modes.find(modes.DEFAULT)
+    if is_model_file(flow):
+        return modes.EXTERNAL
     return modes.usual(fusion_networks(flow))
+
+
+def is_model_file(spec: str) -> bool:
+    """Whether weights are named as the file of a model, as other projects have it; it need not exist."""
+    return Path(spec).suffix.lower() in MODEL_FILES and spec not in load_catalog() and not Path(spec).is_dir()
 
 
 def weights_scale(spec: str) -> int:
@@ -215,6 +224,8 @@ def resolve_weights(spec: str) -> Path:
         return pull(spec)
     if Path(spec).is_dir():
         return Path(spec)
+    if is_model_file(spec):
+        raise WeightsError(f"{spec} is named like a model of another project; here weights of a flow are needed.")
     raise WeightsError(
         f"{spec!r} is neither a folder nor in the catalogue{did_you_mean(spec, catalog)}; the catalogue has "
         f"{', '.join(catalog)}, and weights on the Hub are called hf://owner/repo."

@@ -57,11 +57,11 @@ def test_another_model_is_tiled_like_ours(tmp_path: Path):
     ("name", "code", "words"),
     [
         ("missing.pth", 2, "does not exist"),
-        ("text.pth", 3, "not a model that spandrel can load"),
-        ("text.md", 3, "not a model that spandrel can load"),
-        ("tensors.safetensors", 3, "not a model that spandrel can load"),
-        ("pickle.pth", 3, "not a model that spandrel can load"),
-        ("x2.pth", 2, "upscales 3 channels 2x; 3 channels and 4x are needed"),
+        ("text.pth", 3, "not a checkpoint that can be read safely"),
+        ("text.md", 3, "not a checkpoint that can be read safely"),
+        ("tensors.safetensors", 3, "not a model that spandrel knows"),
+        ("pickle.pth", 3, "not a checkpoint that can be read safely"),
+        ("x2.pth", 2, "upscales 2x; 4x is needed"),
     ],
 )
 def test_a_wrong_model_file_is_one_sentence_before_any_work(
