@@ -6,7 +6,9 @@ Options of the command line are generated from this, and values out of files are
 from __future__ import annotations
 
 import inspect
+import json
 import re
+import tomllib
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -109,6 +111,24 @@ def build(config: type[Config], values: Mapping[str, Any]) -> Config:
         return config(**{name: known[name].checked(value) for name, value in values.items()})
     except ValueError as error:
         raise UsageError(f"{error}.") from error
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """A TOML or, by its suffix, JSON file with one table.
+
+    Raises:
+        UsageError: the file cannot be read, or holds something else.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}.") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{path} does not hold settings.")
+    return values
 
 
 def documentation(config: type) -> dict[str, str]:

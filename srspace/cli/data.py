@@ -10,7 +10,7 @@ import typer
 
 from srspace.cli import completion, options
 from srspace.cli.commands import App
-from srspace.cli.options import IO, argument, flag
+from srspace.cli.options import IO, argument, flag, option
 from srspace.cli.output import print_json
 
 app = App(help="List, fetch and prepare data sets.")
@@ -98,8 +98,42 @@ def prepare(
 ) -> None:
     """Make a paired data set of HR pictures and their reductions by MATLAB's bicubic, and print its folder."""
     from srspace.cli.output import named_progress
-    from srspace.data.datasets import prepare as make
+    from srspace.data.preparation import prepare as make
 
     with named_progress(quiet=quiet) as report:
         made = make(source, target, scale=scale, progress=lambda share: report(f"{source}", share))
+    typer.echo(f"{target} ({len(made)} pairs)")
+
+
+@app.command()
+def degrade(
+    source: Annotated[Path, argument("SOURCE", help="Folder of HR pictures, searched recursively.")],
+    target: Annotated[Path, argument("TARGET", help="Folder to write.")],
+    seed: Annotated[int, option("--seed", panel=IO, metavar="N", help="Seed of the damage.")] = 0,
+    scale: options.Scale = 4,
+    config: Annotated[
+        Path | None,
+        option(
+            "--config", panel=IO, metavar="FILE",
+            help="JSON or TOML file that says how often each kind of damage occurs and how strong it is.",
+        ),
+    ] = None,
+    quiet: options.NoProgress = False,
+) -> None:  # fmt: skip
+    """Make a paired data set of HR pictures and reductions that are damaged like pictures from the web.
+
+    Pictures meet blur, wrong reductions, noise, sharpening, JPEG and WebP, each its own combination, which
+    TARGET/manifest.json tells. The same seed gives the same damage.
+    """
+    from srspace.cli.output import named_progress
+    from srspace.data.degrade import DegradeConfig
+    from srspace.data.preparation import degrade as make
+    from srspace.fields import build, read_table
+
+    values = {"clean": 0.0, "scale": scale} | ({} if config is None else read_table(config))
+    with named_progress(quiet=quiet) as report:
+        made = make(
+            source, target, config=build(DegradeConfig, values), seed=seed,
+            progress=lambda share: report(f"{source}", share),
+        )  # fmt: skip
     typer.echo(f"{target} ({len(made)} pairs)")

@@ -14,7 +14,7 @@ from srspace.cli.generated import OptionGroup, with_options
 from srspace.cli.options import DEVICE, IO, flag, option
 from srspace.cli.output import message, named_progress
 from srspace.training.kinds import KINDS, Kind, Training
-from srspace.training.recipes import find_recipe, read_table, recipes
+from srspace.training.recipes import find_recipe, recipes
 
 app = App(help="Train an encoder, a flow, a fusion network with or without a dial, or the assessor.")
 
@@ -79,6 +79,8 @@ def _command(kind: Kind) -> Callable[..., None]:
         device: options.Device = "auto",
     ) -> None:
         if config is not None:
+            from srspace.fields import read_table
+
             given = read_table(config) | given
         if recipe is not None:
             given = find_recipe(recipe, kind.name).settings(given)

@@ -1,9 +1,8 @@
-"""Data sets to measure on: opening one by name or folder, fetching it, preparing one from pictures."""
+"""Data sets to measure on: opening one by name or folder, and fetching it."""
 
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,8 +18,7 @@ from srspace.data.catalog import (
     not_here,
 )
 from srspace.data.download import UnreachableError, fetch, unpack
-from srspace.data.folders import find_pictures
-from srspace.data.pairs import Pair, find_pairs, match
+from srspace.data.pairs import Pair, check_names, find_pairs, match
 from srspace.errors import DataError
 from srspace.suggestions import did_you_mean
 
@@ -125,47 +123,6 @@ def pull(
     return root if entry.parts else folder
 
 
-def prepare(
-    source: Path, target: Path, *, scale: int = 4, progress: Callable[[float], None] | None = None
-) -> list[Path]:
-    """Make LR images of a folder of HR images, by MATLAB's bicubic in 8 bits, as a paired data set.
-
-    Args:
-        source: pictures, searched recursively.
-        target: gets ``HR/NAME.png``, cut to a multiple of the scale, and ``LR_bicubic/X4/NAMEx4.png``. Images that
-            are there already are kept.
-        scale: how much smaller LR is.
-        progress: called with the share done.
-
-    Returns:
-        The LR images.
-
-    Raises:
-        DataError: ``source`` has no pictures, a picture cannot be read, or two of them would get one name.
-        OutputError: ``target`` cannot be written.
-    """
-    from PIL import Image
-
-    from srspace.files import atomic_path
-
-    paths = find_pictures(source)
-    names = ["_".join(p.relative_to(source).with_suffix("").parts) for p in paths]
-    _check_names(names)
-    written = []
-    for i, (path, name) in enumerate(zip(paths, names, strict=True)):
-        hr_path = target / "HR" / f"{name}.png"
-        lr_path = target / "LR_bicubic" / f"X{scale}" / f"{name}x{scale}.png"
-        if not (hr_path.is_file() and lr_path.is_file()):
-            hr, lr = Pair(name, path, None).load(scale)
-            for image, out in ((hr, hr_path), (lr, lr_path)):
-                with atomic_path(out) as temporary:
-                    Image.fromarray(image.permute(1, 2, 0).numpy()).save(temporary, "PNG")
-        written.append(lr_path)
-        if progress is not None:
-            progress((i + 1) / len(paths))
-    return written
-
-
 def _pull_entry(entry: DatasetEntry, root: Path, scale: int, keep: bool, progress: Progress) -> Path:
     base = locate(entry, root) or root / entry.folder
     for archive in entry.archives:
@@ -202,14 +159,8 @@ def _filled(folder: Path) -> bool:
 
 
 def _unique(dataset: Dataset) -> Dataset:
-    _check_names([pair.name for pair in dataset.pairs])
+    check_names([pair.name for pair in dataset.pairs])
     return replace(dataset, pairs=tuple(sorted(dataset.pairs, key=lambda pair: pair.name)))
-
-
-def _check_names(names: list[str]) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise DataError(f"two images are called {twice[0]}; names must differ by more than their suffix.")
 
 
 __all__ = [
@@ -225,6 +176,5 @@ __all__ = [
     "match",
     "not_here",
     "open_dataset",
-    "prepare",
     "pull",
 ]

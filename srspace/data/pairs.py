@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +62,17 @@ class Pair:
                 f"which is not {scale} times as large."
             )
         return hr[:, :height, :width].contiguous(), lr
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names that several images share.
+
+    Raises:
+        DataError: there is such a name.
+    """
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(f"two images are called {twice[0]}; names must differ by more than their suffix.")
 
 
 def find_pairs(folder: Path, *, scale: int, lr_folder: Path | None = None) -> list[Pair]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from srspace.errors import UsageError
+from srspace.fields import read_table
 from srspace.suggestions import did_you_mean
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -90,21 +89,3 @@ def find_recipe(name: str, kind: str) -> Recipe:
     if recipe.kind != kind:
         raise UsageError(f"the recipe {recipe.name} is for training {recipe.kind}, not {kind}.")
     return recipe
-
-
-def read_table(path: Path) -> dict[str, Any]:
-    """A TOML or, by its suffix, JSON file with one table.
-
-    Raises:
-        UsageError: the file cannot be read, or holds something else.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}.") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"{path} does not hold settings.")
-    return values

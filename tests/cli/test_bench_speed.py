@@ -8,10 +8,10 @@ from srspace.cli.main import main
 
 
 def test_the_command_prints_a_table_and_json(capsys: pytest.CaptureFixture[str]):
-    arguments = ["bench", "speed", "--size", "16x12", "-n", "2", "--repeats", "1", "--device", "cpu"]
+    arguments = ["bench", "speed", "--size", "8x6", "-n", "2", "--repeats", "1", "--device", "cpu"]
     assert main([*arguments, "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
-    assert values["samples"] == 2 and values["height"] == 64 and values["mode"] == "mean"
+    assert values["samples"] == 2 and values["height"] == 32 and values["mode"] == "mean"
     assert main([*arguments, "--mode", "median"]) == 0
     out = capsys.readouterr().out
     assert "candidates/s" in out and "median" in out

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from srspace.cli.main import main
 from srspace.images import Metadata, read_picture
 from srspace.images.animation import is_animated
 from tests.pictures import encoded, picture
+from tests.processes import run
 from tests.seeds import samples, seeds
 
 SEEDS = seeds()
@@ -86,8 +85,7 @@ def test_candidates_of_an_animation_name_the_option_that_helps(tmp_path: Path, t
 
 @pytest.mark.parametrize("name", ["/dev/stdin", "/proc/self/fd/0"])
 def test_paths_of_standard_input_write_to_standard_output(tiny: Path, name: str):
-    command = [sys.executable, "-m", "srspace", "upscale", name, "-m", "rrdb", "-w", str(tiny / "x4"), "-q"]
-    done = subprocess.run(command, input=SEEDS["rgba.png"], capture_output=True, timeout=120, check=False)
+    done = run("upscale", name, "-m", "rrdb", "-w", tiny / "x4", "-q", input=SEEDS["rgba.png"])
     assert done.returncode == 0, done.stderr
     assert Image.open(io.BytesIO(done.stdout)).size == (96, 80)
 
@@ -95,11 +93,10 @@ def test_paths_of_standard_input_write_to_standard_output(tiny: Path, name: str)
 def test_a_file_behind_a_path_of_standard_input_is_not_what_is_named(tmp_path: Path, tiny: Path):
     source = tmp_path / "a.png"
     source.write_bytes(SEEDS["rgba.png"])
-    command = [sys.executable, "-m", "srspace", "upscale", "/dev/stdin", "-m", "rrdb", "-w", str(tiny / "x4"), "-q"]
     beside = Path("/dev/stdin_x4.png")
     try:
         with source.open("rb") as file:
-            done = subprocess.run(command, stdin=file, capture_output=True, timeout=120, check=False)
+            done = run("upscale", "/dev/stdin", "-m", "rrdb", "-w", tiny / "x4", "-q", stdin=file)
         assert done.returncode == 0 and not beside.exists() and list(tmp_path.iterdir()) == [source]
     finally:
         beside.unlink(missing_ok=True)
@@ -123,7 +120,6 @@ def test_decoders_write_nothing_to_standard_error(tmp_path: Path, tiny: Path):
     damaged = bytearray(SEEDS["lzma.tif"])
     damaged[len(damaged) // 2] ^= 255
     (folder / "lzma.tif").write_bytes(damaged)
-    command = [sys.executable, "-m", "srspace", "upscale", str(folder), "-m", "rrdb", "-w", str(tiny / "x4"), "-q"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = run("upscale", folder, "-m", "rrdb", "-w", tiny / "x4", "-q")
     assert done.returncode == 1
-    assert all(line.startswith("srspace: ") for line in done.stderr.splitlines()) and done.stderr.count("\n") == 3
+    assert all(line.startswith(b"srspace: ") for line in done.stderr.splitlines()) and done.stderr.count(b"\n") == 3

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import pty
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from rich.console import Console
 
 from srspace.cli.main import main
 from srspace.cli.preview import half_blocks, preview
+from tests.processes import start
 
 
 def screen(width: int, height: int) -> Console:
@@ -63,12 +63,9 @@ def test_a_pipe_gets_no_pictures(picture: Path, tiny: Path, capsys: pytest.Captu
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 def test_a_terminal_gets_one(picture: Path, tiny: Path):
     ours, theirs = pty.openpty()
-    code = "import sys; from srspace.__main__ import run; sys.argv[0] = 'srspace'; run()"
-    arguments = ["upscale", str(picture), "-w", str(tiny / "x4"), "-n", "1", "--preview"]
+    arguments = ["upscale", picture, "-w", tiny / "x4", "-n", "1", "--preview"]
     environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    )
+    process = start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)
     shown = b""
     while True:
@@ -79,7 +76,7 @@ def test_a_terminal_gets_one(picture: Path, tiny: Path):
         if not part:
             break
         shown += part
-    assert process.wait(timeout=60) == 0
+    assert process.wait() == 0
     assert "\N{UPPER HALF BLOCK}".encode() in shown
 
 

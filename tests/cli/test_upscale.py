@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from itertools import combinations
 from pathlib import Path
 
@@ -20,11 +19,7 @@ from srspace.cli.main import main
 from srspace.config import DEFAULT_WEIGHTS, DialConfig
 from srspace.models import DialFusion
 from tests.pictures import picture
-
-
-def run(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "srspace", *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, timeout=120, check=False)
+from tests.processes import run, start, wait_until
 
 
 def test_help_and_version_import_nothing_heavy():
@@ -50,7 +45,7 @@ def test_every_mode_writes_a_picture_of_four_times_the_size(tmp_path: Path, mode
 def test_pipes():
     data = io.BytesIO()
     Image.new("RGB", (5, 4), (100, 120, 140)).save(data, "PNG")
-    done = run("upscale", "-", "--mode", "rrdb", "--json", stdin=data.getvalue())
+    done = run("upscale", "-", "--mode", "rrdb", "--json", input=data.getvalue())
     assert done.returncode == 0, done.stderr
     assert Image.open(io.BytesIO(done.stdout)).size == (20, 16)
     assert json.loads(done.stderr)["status"] == "done"
@@ -123,26 +118,24 @@ def test_two_inputs_never_write_to_one_output(tmp_path: Path, capsys):
     assert main(["upscale", str(a), "--suffix", ""]) == 2
 
 
-def test_a_killed_run_leaves_nothing_partial_and_is_finished_by_the_next(tmp_path: Path):
-    for i in range(6):
+def test_a_killed_run_leaves_nothing_partial_and_is_finished_by_the_next(tmp_path: Path, tiny: Path):
+    for i in range(40):
         picture(tmp_path / "in" / f"{i}.png", (48, 48), seed=i)
     out = tmp_path / "out"
-    arguments = ["upscale", tmp_path / "in", "-o", out, "--mode", "rrdb", "--json"]
-    process = subprocess.Popen([sys.executable, "-m", "srspace", *map(str, arguments)], stdout=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while not list(out.glob("*_x4.png")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
+    arguments = ["upscale", tmp_path / "in", "-o", out, "--mode", "rrdb", "-w", tiny / "x4", "--json"]
+    process = start(*arguments)
+    wait_until(lambda: list(out.glob("*_x4.png")))
+    process.send_signal(signal.SIGKILL)
     process.wait()
     early = sorted(out.glob("*_x4.png"))
-    assert early
+    assert 0 < len(early) < 40
     for path in early:
         with Image.open(path) as image:
             image.load()
     done = run(*arguments)
     assert done.returncode == 0
     statuses = [json.loads(line)["status"] for line in done.stdout.splitlines()]
-    assert statuses.count("kept") == len(early) and len(list(out.glob("*_x4.png"))) == 6
+    assert statuses.count("kept") == len(early) and len(list(out.glob("*_x4.png"))) == 40
 
 
 def test_alpha_grey_and_depth_survive(tmp_path: Path):
@@ -349,17 +342,10 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, tiny: Pa
     resource = pytest.importorskip("resource")
     for i in range(2):
         picture(tmp_path / "in" / f"{i}.png", (40, 40), seed=i)
-    command = [sys.executable, "-m", "srspace", "upscale", tmp_path / "in", "-m", "rrdb", "-w", tiny / "x4"]
-    done = subprocess.run(
-        [*command, "-o", tmp_path / "out", "--format", "tiff"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
-    )
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert done.stderr.count("cannot be written") == 2 and len(done.stderr.splitlines()) == 3
+    command = ["upscale", tmp_path / "in", "-m", "rrdb", "-w", tiny / "x4", "-o", tmp_path / "out", "--format", "tiff"]
+    done = run(*command, limits={resource.RLIMIT_FSIZE: 4096})
+    assert done.returncode == 1 and b"Traceback" not in done.stderr
+    assert done.stderr.count(b"cannot be written") == 2 and len(done.stderr.splitlines()) == 3
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -444,39 +430,24 @@ def test_a_link_at_the_target_is_followed(tmp_path: Path, tiny: Path):
 def test_standard_output_that_cannot_take_it(tmp_path: Path, tiny: Path, destination: str, what: str):
     source = picture(tmp_path / "a.png")
     arguments = ["upscale", source, "-m", "rrdb", "-w", tiny / "x4", *(["--json"] if what == "json" else ["-o", "-"])]
-    command = [sys.executable, "-m", "srspace", *map(str, arguments)]
     if destination == "full":
         with Path("/dev/full").open("wb") as full:
-            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=120, check=False)
-        error = done.stderr
+            process = start(*arguments, stdout=full)
     else:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = start(*arguments)
         process.stdout.close()
-        error = process.stderr.read()
-        done = process
-        process.wait()
-    assert done.returncode == 1
+    error = process.stderr.read()
+    assert process.wait() == 1
     assert error.decode().startswith("srspace: standard output cannot be written") and error.count(b"\n") == 1
 
 
 def test_interrupting_leaves_nothing_half_written(tmp_path: Path, tiny: Path):
     picture(tmp_path / "a.png", (64, 64))
-    command = [sys.executable, "-X", "importtime", "-m", "srspace", "upscale", tmp_path / "a.png", "-w", tiny / "x4"]
-    command += ["-n", "2000", "--save-samples", tmp_path / "s"]
-    process = subprocess.Popen(
-        list(map(str, command)),
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
-    )
-    printed = []
-    for line in process.stderr:
-        if not line.startswith("import time:"):
-            printed.append(line.rstrip("\n"))
-        elif line.split("|")[-1].strip() == "srspace.upscaler":
-            time.sleep(2)  # weights this small are loaded by then; drawing so many candidates takes far longer
-            process.send_signal(signal.SIGINT)
-    assert process.wait() == 130 and printed == ["srspace: interrupted; nothing is half-written."]
+    samples = tmp_path / "s"
+    process = start("upscale", tmp_path / "a.png", "-w", tiny / "x4", "-n", "2000", "--save-samples", samples)
+    wait_until(samples.exists)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.read() == b"srspace: interrupted; nothing is half-written.\n" and process.wait() == 130
     assert not list(tmp_path.rglob("*.part")) and not (tmp_path / "a_x4.png").exists()
 
 

@@ -13,13 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from srspace.cli.main import main
 from srspace.data import catalog as catalogue
 from srspace.data import datasets
-from srspace.data.datasets import find_pairs, load_catalog, locate, open_dataset, prepare, pull
+from srspace.data.datasets import find_pairs, load_catalog, locate, open_dataset, pull
 from srspace.data.download import Archive, fetch, unpack
 from srspace.errors import DataError, SeveralLrFoldersError
 from srspace.metrics import psnr
@@ -126,20 +125,6 @@ def test_set5_of_the_shared_folder(shared: Path):
         hr, lr = pair.load(4)
         # The files were made elsewhere, without rounding between the passes.
         assert psnr(imresize(hr, 0.25)[None] / 255, lr[None] / 255).item() > 50
-
-
-def test_prepare_makes_a_paired_set_and_keeps_what_is_there(tmp_path: Path, capsys):
-    picture(tmp_path / "in" / "a.png", 26, 19)
-    picture(tmp_path / "in" / "sub" / "a.jpg", seed=1)
-    assert main(["data", "prepare", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
-    assert "2 pairs" in capsys.readouterr().out
-    dataset = open_dataset(str(tmp_path / "out"))
-    assert [p.name for p in dataset.pairs] == ["a", "sub_a"]
-    hr, lr = dataset.pairs[0].load(4)
-    assert torch.equal(lr, imresize(hr, 0.25)) and not dataset.made_lr
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.png")}
-    prepare(tmp_path / "in", tmp_path / "out")
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.png")} == before
 
 
 def test_the_catalogue_holds_the_public_sets():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import run
 
 FILE = Path(__file__).parent / "files" / "postscript_named.png"
 
@@ -22,9 +22,8 @@ def test_postscript_starts_nothing(tmp_path: Path, arguments: list[str]):
         fake.write_text(f"#!/bin/sh\necho ran >> {trace}\necho GPL Ghostscript\n")
         fake.chmod(0o755)
     environment = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "srspace", "upscale", "-m", "rrdb", str(FILE)]
-    command += [str(tmp_path / "out.png") if a == "OUT" else a for a in arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+    rest = [tmp_path / "out.png" if a == "OUT" else a for a in arguments]
+    done = run("upscale", "-m", "rrdb", FILE, *rest, env=environment)
     assert done.returncode == 1 and not trace.exists() and not (tmp_path / "out.png").exists()
     if "--json" in arguments:
         assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == ["failed"]

@@ -84,6 +84,7 @@ def test_the_dial_fades_between_its_pictures(opened: Opened):
     opened.page.check("input[name=mode][value=mean]")
     assert pixel(opened, "#right", 0.5, 0.5) == [90] * 3
     balance.fill("0.5")  # moving the dial goes back to it
+    opened.settle()
     assert opened.page.is_checked("input[name=mode][value=dial]")
 
 
