@@ -232,10 +232,8 @@ def resolve_weights(spec: str) -> Path:
     )
 
 
-def pull(name: str, *, check: bool = False) -> Path:
-    """Make the files of a catalogue entry available and return their folder.
-
-    Downloads are checked against their SHA-256; bundled files only when ``check`` is set.
+def pull(name: str) -> Path:
+    """Make the files of a catalogue entry available and return their folder; all are compared with their SHA-256.
 
     Raises:
         WeightsError: they cannot be fetched, or a file is not what the catalogue says.
@@ -243,7 +241,7 @@ def pull(name: str, *, check: bool = False) -> Path:
     entry = find_entry(name)
     if entry.bundled:
         folder = weights_root() / name
-        problems = [c for c in verify_folder(folder, entry) if c.problem] if check else []
+        problems = [check for check in verify_folder(folder, entry) if check.problem]
         if problems:
             raise WeightsError(f"{problems[0].path} {problems[0].problem}.")
         return folder
