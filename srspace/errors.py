@@ -116,6 +116,10 @@ class ImageError(SRSpaceError):
     """An input is not a picture that can be read: wrong type, damaged, empty or too large."""
 
 
+class UnreadableError(ImageError):
+    """An input's bytes cannot be read; what they hold is not known."""
+
+
 class ForeignFormatError(ImageError):
     """An input is a file of a kind that is never read.
 
@@ -172,6 +176,37 @@ class AnimationError(ImageError):
 
 class OutputError(SRSpaceError):
     """A result cannot be written where it was asked for."""
+
+
+class RecordsInUseError(OutputError):
+    """Another run adds to a file of records.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is in use by another run.")
+        self.path = path
+
+
+class NoRecordsError(UsageError):
+    """A run is to be resumed, and nothing tells which one."""
+
+    def __init__(self) -> None:
+        super().__init__("a run is resumed by its records, and no file of records was named.")
+
+
+class NotRecordsError(UsageError):
+    """A file that records are to be added to holds something else.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} holds something other than records of pictures.")
+        self.path = path
 
 
 class NotAFileError(OutputError):

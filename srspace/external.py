@@ -32,7 +32,7 @@ class ExternalModel:
 
     Attributes:
         scale: the upscaling factor; 1 of a model that restores.
-        tiled: whether it may be given a part of a picture.
+        tiled: whether it can be given a part of a picture without any difference.
         architecture: its name.
     """
 
@@ -63,6 +63,10 @@ class ExternalModel:
         return []
 
     def conditions(self, features: RRDBFeatures) -> Any:
+        """There are none."""
+        raise ValueError("a model of another project draws no candidates")
+
+    def select(self, conditions: Any, index: Tensor) -> Any:
         """There are none."""
         raise ValueError("a model of another project draws no candidates")
 

@@ -72,7 +72,7 @@ def check_writable(path: Path) -> None:
     with _as_output_error(path):
         handle, temporary = _locked_temporary(final)
         os.close(handle)
-        temporary.unlink()
+        temporary.unlink(missing_ok=True)  # now that it is not locked, another thread may have taken it for a leftover
 
 
 def remove_leftovers(folder: Path) -> list[Path]:
@@ -89,6 +89,19 @@ def remove_leftovers(folder: Path) -> list[Path]:
                     path.unlink()
                     removed.append(path)
     return removed
+
+
+def lock(handle: int) -> bool:
+    """Lock an open file until it is closed; returns whether nobody else has. Where there are no locks, nobody has."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def _final(path: Path) -> Path:

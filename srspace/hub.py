@@ -183,6 +183,19 @@ def is_model_file(spec: str) -> bool:
     return Path(spec).suffix.lower() in MODEL_FILES and spec not in load_catalog() and not Path(spec).is_dir()
 
 
+def check_served(spec: str, mode: Mode) -> None:
+    """Make sure that a mode goes with weights: models of other projects have a mode of their own.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if is_model_file(spec) and not mode.external:
+        name = modes.EXTERNAL.name
+        raise UsageError(f"{spec} is a model of another project, which the mode {name} runs, not {mode.name}.")
+    if mode.external and not is_model_file(spec):
+        raise UsageError(f"the mode {mode.name} runs a model of another project; name its file as the weights.")
+
+
 def weights_scale(spec: str) -> int:
     """The upscaling factor of flow weights, without loading them; of ``hf://`` only the configuration is fetched.
 
@@ -296,6 +309,27 @@ def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def checksum(spec: str) -> str:
+    """Hexadecimal SHA-256 of the tensors that ``spec`` stands for, from the catalogue where it is known there.
+
+    Args:
+        spec: as of :func:`resolve_weights`.
+
+    Raises:
+        WeightsError: there are none.
+    """
+    entry = load_catalog().get(spec)
+    if is_model_file(spec) and Path(spec).is_file():
+        return sha256(Path(spec))
+    known = next((file.sha256 for file in entry.files if file.path == FILES[1]), None) if entry else None
+    if known is not None:
+        return known
+    try:
+        return sha256(resolve_weights(spec) / FILES[1])
+    except OSError as error:
+        raise WeightsError(f"{spec} is not a model folder: {FILES[1]} cannot be read.") from error
 
 
 def _entry(name: str, values: dict[str, Any]) -> CatalogEntry:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,13 +19,14 @@ from srspace.collapse import Spool
 from srspace.collapse.consistency import agreement, consistent
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
 from srspace.devices import PRECISION_NAMES, pick_device, pick_precision
-from srspace.errors import WeightsError
-from srspace.hub import choose_fusion, resolve_weights, usual_mode
+from srspace.errors import DeviceMemoryError, UsageError, WeightsError
+from srspace.external import ExternalModel, load_descriptor
+from srspace.hub import check_served, choose_fusion, is_model_file, resolve_weights, usual_mode
 from srspace.images import Picture
 from srspace.models import DialFusion, Fusion, PreparedSRFlow, SRFlow, prepared
-from srspace.modes import Mode, SinkMaker, usual
+from srspace.modes import EXTERNAL, Mode, SinkMaker, usual
 from srspace.resize import imresize
-from srspace.sampling import Redraw, Redraws, Sampler
+from srspace.sampling import GroupSampler, Plan, Redraw, Redraws
 
 __all__ = ["Redraw", "UpscaleResult", "Upscaler"]
 
@@ -60,12 +63,13 @@ class UpscaleResult:
 
 
 class Upscaler:
-    """Upscales pictures with one flow and its fusion networks.
+    """Upscales pictures with one flow and its fusion networks, or with a model of another project.
 
     Several threads may use it at the same time, each for a picture of its own.
 
     Args:
-        model: the flow, in float32; it is left as it is.
+        model: the flow, in float32; it is left as it is. Or a model of another project, prepared: then device and
+            precision are those that it has.
         fusion: fusion networks by what the catalogue calls them (see :attr:`srspace.modes.Mode.network`).
         device: see :func:`srspace.devices.pick_device`.
         precision: see :func:`srspace.devices.pick_precision`.
@@ -73,16 +77,16 @@ class Upscaler:
 
     def __init__(
         self,
-        model: SRFlow,
+        model: SRFlow | ExternalModel,
         fusion: Mapping[str, Fusion | DialFusion] | None = None,
         *,
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
-        self.device = pick_device(device)
-        dtype = pick_precision(precision, self.device)
+        self.device = model.device if isinstance(model, ExternalModel) else pick_device(device)
+        dtype = model.dtype if isinstance(model, ExternalModel) else pick_precision(precision, self.device)
         self.precision = PRECISION_NAMES[dtype]
-        self.prepared = PreparedSRFlow(model, dtype, self.device)
+        self.prepared = PreparedSRFlow(model, dtype, self.device) if isinstance(model, SRFlow) else model
         self.fusion = {kind: prepared(network, self.device, dtype) for kind, network in (fusion or {}).items()}
 
     @classmethod
@@ -95,10 +99,10 @@ class Upscaler:
         device: str = "auto",
         precision: str = "auto",
     ) -> Upscaler:
-        """Load weights by catalogue name, folder or ``hf://owner/repo[@revision]``.
+        """Load weights by catalogue name, folder, ``hf://owner/repo[@revision]``, or file of another project's model.
 
         Args:
-            weights: the flow's weights.
+            weights: the flow's weights; or the file (see :func:`srspace.external.load_descriptor`).
             modes: modes that will be used; the fusion networks that they need are loaded along (None: what
                 :func:`srspace.hub.usual_mode` gives for the weights).
             fusion: fusion network for those modes, named like ``weights`` (None: the catalogue's for ``weights``).
@@ -111,8 +115,13 @@ class Upscaler:
             CheckpointError: weights are damaged or of the wrong kind.
         """
         wanted = [usual_mode(weights, fusion)] if modes is None else [_find(mode) for mode in modes]
+        for mode in wanted:
+            check_served(weights, mode)
         kinds = dict.fromkeys(mode.network for mode in wanted)
-        pick_precision(precision, pick_device(device))
+        where = pick_device(device)
+        dtype = pick_precision(precision, where)
+        if is_model_file(weights):
+            return cls(ExternalModel(load_descriptor(Path(weights)), dtype, where))
         model = load_flow(resolve_weights(weights))
         chosen = {kind: choose_fusion(weights, kind, fusion) for kind in kinds if kind is not None}
         networks = {kind: load_fusion(resolve_weights(name)) for kind, name in chosen.items()}
@@ -121,6 +130,17 @@ class Upscaler:
     @property
     def scale(self) -> int:
         return self.prepared.scale
+
+    @property
+    def flow(self) -> PreparedSRFlow:
+        """The flow, prepared.
+
+        Raises:
+            UsageError: it is a model of another project.
+        """
+        if isinstance(self.prepared, ExternalModel):
+            raise UsageError("these weights are a model of another project, not a flow.")
+        return self.prepared
 
     def check(self, mode: str | Mode, sampling: SamplingConfig | None = None, **parameters: float) -> None:
         """Raise what :meth:`upscale` would raise about its settings, before any work.
@@ -171,26 +191,114 @@ class Upscaler:
             WeightsError: the mode needs a fusion network that was not loaded.
             ResourceError: the memory, or the limit on it, is too small.
         """
+        (result,) = self._upscale(
+            [picture], mode, sampling, consistency, progress, parameters, on_candidate=on_candidate, redraws=redraws
+        )
+        return result
+
+    def upscale_many(
+        self,
+        pictures: Sequence[Picture],
+        *,
+        mode: str | Mode | None = None,
+        sampling: SamplingConfig | None = None,
+        consistency: bool | None = None,
+        progress: Callable[[float], None] | None = None,
+        **parameters: float,
+    ) -> list[UpscaleResult]:
+        """Upscale pictures of one size, several at a time where one alone would leave the device idle.
+
+        The results are those that :meth:`upscale` gives for each, to rounding.
+
+        Args:
+            pictures: the inputs.
+            mode: as of :meth:`upscale`.
+            sampling: as of :meth:`upscale`.
+            consistency: as of :meth:`upscale`.
+            progress: as of :meth:`upscale`.
+            **parameters: as of :meth:`upscale`.
+
+        Returns:
+            A result for each; ``seconds`` is its share of the time.
+
+        Raises:
+            ValueError: sizes differ.
+            UsageError: the settings do not go together.
+            WeightsError: the mode needs a fusion network that was not loaded.
+            ResourceError: the memory, or the limit on it, is too small.
+        """
+        return self._upscale(pictures, mode, sampling, consistency, progress, parameters) if pictures else []
+
+    def at_a_time(
+        self,
+        height: int,
+        width: int,
+        *,
+        mode: str | Mode | None = None,
+        sampling: SamplingConfig | None = None,
+        most: int = 64,
+        **parameters: float,
+    ) -> int:
+        """How many pictures :meth:`upscale_many` would work on at a time.
+
+        Args:
+            height: of the inputs, in pixels.
+            width: likewise.
+            mode: as of :meth:`upscale`.
+            sampling: as of :meth:`upscale`.
+            most: how many there are.
+            **parameters: as of :meth:`upscale`.
+
+        Raises:
+            UsageError: the settings do not go together.
+            WeightsError: the mode needs a fusion network that was not loaded.
+            ResourceError: the limit on the memory is too small.
+        """
+        mode = self._mode(mode)
+        sampling = _resolved(mode, sampling)
+        if self._external:  # most take one picture at a time
+            return 1
+        maker = self.maker(mode, mode.count(sampling.samples), parameters)
+        return Plan.make(self.prepared, height, width, sampling, [maker], most).images
+
+    def _upscale(
+        self,
+        pictures: Sequence[Picture],
+        mode: str | Mode | None,
+        sampling: SamplingConfig | None,
+        consistency: bool | None,
+        progress: Callable[[float], None] | None,
+        parameters: Mapping[str, float],
+        *,
+        on_candidate: Callable[[int, Picture], None] | None = None,
+        redraws: Redraws | None = None,
+    ) -> list[UpscaleResult]:
         start = time.perf_counter()
         mode = self._mode(mode)
         sampling = _resolved(mode, sampling)
-        alpha = picture.alpha
-        lr = torch.from_numpy(np.ascontiguousarray(picture.filled.transpose(2, 0, 1)))
-        sr_alpha = None if alpha is None else np.clip(imresize(alpha, self.scale), 0, 1)
+        lrs = [torch.from_numpy(np.ascontiguousarray(picture.filled.transpose(2, 0, 1))) for picture in pictures]
+        alphas = [None if p.alpha is None else np.clip(imresize(p.alpha, self.scale), 0, 1) for p in pictures]
+        watch = None
+        if on_candidate is not None:
+            (picture,), (alpha,) = pictures, alphas
 
-        def finished(image: Tensor) -> Picture:
-            return _picture(image, sr_alpha, picture)
+            def watch(index: int, image: Tensor) -> None:
+                on_candidate(index, _picture(image, alpha, picture))
 
-        image, replaced = self.collapse(
-            lr, mode=mode, sampling=sampling, consistency=consistency, progress=progress,
-            on_candidate=None if on_candidate is None else lambda i, x: on_candidate(i, finished(x)),
-            redraws=redraws, **parameters,
-        )  # fmt: skip
-        return UpscaleResult(
-            picture=finished(image), mode=mode.name, samples=mode.count(sampling.samples), sampling=sampling,
-            redraws=replaced, seconds=time.perf_counter() - start, parameters=mode.settings(parameters),
-            consistency=self._consistent(mode, consistency, parameters), lr_psnr=agreement(image, lr, self.device),
-        )  # fmt: skip
+        found = self._collapse(
+            lrs, mode, sampling, consistency, progress, parameters, on_candidate=watch, redraws=redraws
+        )
+        consistent = self._consistent(mode, consistency, parameters)
+        results = [
+            UpscaleResult(
+                picture=_picture(image, alpha, picture), mode=mode.name, samples=mode.count(sampling.samples),
+                sampling=sampling, redraws=replaced, seconds=0.0, parameters=mode.settings(parameters),
+                consistency=consistent, lr_psnr=agreement(image, lr, self.device),
+            )
+            for picture, alpha, lr, (image, replaced) in zip(pictures, alphas, lrs, found, strict=True)
+        ]  # fmt: skip
+        seconds = (time.perf_counter() - start) / len(pictures)
+        return [replace(result, seconds=seconds) for result in results]
 
     def collapse(
         self,
@@ -225,19 +333,44 @@ class Upscaler:
             ResourceError: the memory, or the limit on it, is too small.
         """
         mode = self._mode(mode)
-        sampling = _resolved(mode, sampling)
+        (found,) = self._collapse(
+            [lr], mode, _resolved(mode, sampling), consistency, progress, parameters,
+            on_candidate=on_candidate, redraws=redraws,
+        )  # fmt: skip
+        return found
+
+    def _collapse(
+        self,
+        lrs: Sequence[Tensor],
+        mode: Mode,
+        sampling: SamplingConfig,
+        consistency: bool | None,
+        progress: Callable[[float], None] | None,
+        parameters: Mapping[str, float],
+        *,
+        on_candidate: Callable[[int, Tensor], None] | None,
+        redraws: Redraws | None,
+    ) -> list[tuple[Tensor, tuple[Redraw, ...]]]:
+        """Of each image the result and the candidates that were replaced; only those of a single one are watched."""
         count = mode.count(sampling.samples)
-        maker = self.maker(mode, count, parameters, consistency=consistency)
-        sampler = Sampler(self.prepared, lr, sampling, progress=progress, redraws=redraws)
-        if on_candidate is None:
-            return sampler.collapse(maker), tuple(sampler.redraws)
-        height, width = (side * self.scale for side in lr.shape[1:])
-        limit = sampling.max_memory if self.device.type == "cpu" else None
-        with Spool(count, height, width, limit=limit) as spool:
-            image, _ = sampler.collapse_all([maker, spool.maker])
-            for index, candidate in enumerate(spool):
-                on_candidate(index, candidate)
-        return image, tuple(sampler.redraws)
+        makers = [self.maker(mode, count, parameters, consistency=consistency)]
+        shared = None if redraws is None else [redraws]
+        whole = self._whole and sampling.tile is None
+        sampling = replace(sampling, tile=0) if whole else sampling
+        sampler = GroupSampler(self.prepared, lrs, sampling, progress=progress, redraws=shared)
+        with ExitStack() as opened:
+            if on_candidate is not None:
+                height, width = (side * self.scale for side in lrs[0].shape[1:])
+                limit = sampling.max_memory if self.device.type == "cpu" else None
+                spool = opened.enter_context(Spool(count, height, width, limit=limit))
+                makers.append(spool.maker)
+            images = [image for image, *_ in sampler.collapse_all(makers)]
+            if whole and sampler.plan is not None and len(sampler.plan.tiles) > 1:
+                raise DeviceMemoryError(str(self.device))  # by tiles alone, which would show
+            if on_candidate is not None:
+                for index, candidate in enumerate(spool):
+                    on_candidate(index, candidate)
+        return [(image, tuple(replaced)) for image, replaced in zip(images, sampler.redraws, strict=True)]
 
     def maker(
         self, mode: Mode, count: int, parameters: Mapping[str, float], *, consistency: bool | None = None
@@ -259,10 +392,24 @@ class Upscaler:
         return consistent(maker) if self._consistent(mode, consistency, parameters) else maker
 
     def _mode(self, named: str | Mode | None) -> Mode:
-        return usual(self.fusion) if named is None else _find(named)
+        if named is None:
+            return EXTERNAL if self._external else usual(self.fusion)
+        return _find(named)
+
+    @property
+    def _external(self) -> bool:
+        return isinstance(self.prepared, ExternalModel)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether the model should see whole pictures, unless the user says otherwise."""
+        return isinstance(self.prepared, ExternalModel) and not self.prepared.tiled
 
     def _check(self, mode: Mode, count: int, parameters: Mapping[str, float]) -> None:
         mode.settings(parameters)
+        if mode.external != self._external:
+            needed = "a model of another project" if mode.external else "a flow"
+            raise UsageError(f"the mode {mode.name} needs {needed}, which these weights are not.")
         if mode.network is None:
             return
         if mode.network not in self.fusion:

@@ -306,3 +306,82 @@ class TestConsistency:
         network.config = replace(network.config, consistent_below=0.4)
         assert [consistent(balance) for balance in (0, 0.39, 0.4, 1)] == [True, True, False, False]
         assert not consistent(0, wanted=False) and consistent(1, wanted=True)
+
+
+class TestMany:
+    """Pictures of one size are worked on together; each result is what it is alone."""
+
+    def pictures(self, count: int) -> list[Picture]:
+        images = [Picture(smooth(24, 30, seed=k).permute(1, 2, 0).numpy()) for k in range(count)]
+        alpha = np.linspace(0, 1, 720, dtype=np.float32).reshape(24, 30)
+        return [images[0], replace(images[1], alpha=alpha), replace(images[2], grey=True), *images[3:]]
+
+    @pytest.mark.parametrize("mode", MODES)
+    @pytest.mark.parametrize(("batch", "tile"), [(None, 0), (3, 0), (8, None), (8, 16)])
+    def test_each_is_what_it_is_alone(
+        self, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch, mode: str, batch: int | None, tile: int | None
+    ):
+        pictures = self.pictures(5)
+        settings = {"mode": mode, "sampling": SamplingConfig(samples=4, seed=2, batch_size=batch, tile=tile)}
+        alone = [upscaler.upscale(picture, **settings) for picture in pictures]
+        shares: list[float] = []
+        together = upscaler.upscale_many(pictures, progress=shares.append, **settings)
+        assert len(together) == 5 and shares == sorted(shares) and shares[-1] == pytest.approx(1)
+        for one, other in zip(alone, together, strict=True):
+            assert np.abs(one.picture.rgb - other.picture.rgb).max() < 1e-5
+            assert (one.picture.alpha is None) == (other.picture.alpha is None)
+            assert replace(one, picture=None, seconds=0, lr_psnr=0) == replace(
+                other, picture=None, seconds=0, lr_psnr=0
+            )
+            assert other.lr_psnr == pytest.approx(one.lr_psnr, abs=0.01)
+
+    @pytest.mark.parametrize("batch", [4, 12])
+    def test_a_broken_candidate_is_replaced_in_its_own_picture(self, upscaler: Upscaler, batch: int):
+        pictures, sampling = self.pictures(4), SamplingConfig(samples=3, seed=2, batch_size=batch)
+        sound = upscaler.upscale_many(pictures, mode="mean", sampling=sampling)
+        # Of four pictures together, candidate 0 comes first of all, or all three of the first picture.
+        broken = {4: 2, 12: 7}[batch]
+        upscaler.prepared = ToyModel({broken: pixel_of(2.5)})
+        found = upscaler.upscale_many(pictures, mode="mean", sampling=sampling)
+        assert [[r.index for r in result.redraws] for result in found] == [[], [], [{4: 0, 12: 1}[batch]], []]
+        for k, (one, other) in enumerate(zip(sound, found, strict=True)):
+            assert np.array_equal(one.picture.rgb, other.picture.rgb) == (k != 2)
+
+    def test_they_are_encoded_and_decoded_together(self, upscaler: Upscaler):
+        calls: list[str] = []
+        upscaler.prepared.before = calls.append
+        sampling = SamplingConfig(samples=3, batch_size=5)
+        assert upscaler.at_a_time(24, 30, mode="mean", sampling=sampling, most=5) == 5
+        upscaler.upscale_many(self.pictures(5), mode="mean", sampling=sampling)
+        assert (calls.count("features"), calls.count("conditions"), calls.count("decode")) == (1, 1, 3)
+
+    @pytest.mark.parametrize("place", ["features", "conditions", "decode"])
+    def test_where_memory_runs_out_fewer_are_taken_and_none_is_done_twice(self, upscaler: Upscaler, place: str):
+        pictures, sampling = self.pictures(5), SamplingConfig(samples=2, batch_size=8)
+        expected = upscaler.upscale_many(pictures, mode="mean", sampling=sampling)
+        whole, sizes = ToyModel.features, []
+
+        class Small(ToyModel):
+            def features(self, lr):
+                sizes.append(len(lr))
+                return whole(self, lr)
+
+        upscaler.prepared = Small()
+
+        def fail(name: str) -> None:
+            if name == place and sizes[-1] > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+        upscaler.prepared.before = fail
+        found = upscaler.upscale_many(pictures, mode="mean", sampling=sampling)
+        assert sizes == [5, 2, 2, 1]
+        for one, other in zip(expected, found, strict=True):
+            assert np.abs(one.picture.rgb - other.picture.rgb).max() < 1e-6
+
+    def test_other_sizes_are_refused_and_none_is_none(self, upscaler: Upscaler):
+        other = Picture(smooth(20, 30).permute(1, 2, 0).numpy())
+        with pytest.raises(ValueError, match="one size"):
+            upscaler.upscale_many([self.pictures(4)[0], other])
+        assert upscaler.upscale_many([]) == []
+        assert upscaler.at_a_time(24, 30, sampling=SamplingConfig(batch_size=1)) == 1
+        assert upscaler.at_a_time(2400, 3000) == 1, "one alone keeps the device busy"

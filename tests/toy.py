@@ -40,6 +40,9 @@ class ToyModel:
         self.before("conditions")
         return F.interpolate(features.last, scale_factor=self.scale, mode="nearest")
 
+    def select(self, conditions: Tensor, index: Tensor) -> Tensor:
+        return conditions[index]
+
     def decode(self, latents: Sequence[Tensor], conditions: Tensor) -> Tensor:
         self.before("decode")
         images = conditions + 0.02 * latents[0]

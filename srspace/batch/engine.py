@@ -1,15 +1,14 @@
 """What happens to a picture: it is read, upscaled and written.
 
 The three stages know nothing of each other but what one hands to the next, so that whoever drives them may let them
-overlap or run elsewhere; here one picture follows the other. Whatever happens to a picture ends in its outcome, and
-the next one is done. Only an interruption ends the run.
+overlap or run elsewhere; :mod:`srspace.batch.pipeline` does.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,14 +16,26 @@ from typing import TYPE_CHECKING
 from srspace.batch.candidates import check_candidates
 from srspace.batch.deciding import Decision
 from srspace.batch.gates import check_agreement
-from srspace.batch.outcome import Done, Failed, Made, Outcome
-from srspace.batch.plan import Job, Plan
+from srspace.batch.inputs import exists
+from srspace.batch.outcome import Done, Kept, Made, Source
+from srspace.batch.plan import Job, kept_result
+from srspace.batch.records import Records
 from srspace.batch.settings import BatchSettings
 from srspace.batch.sizing import result_size
-from srspace.batch.uncertainty import Candidates, check_uncertainty
-from srspace.errors import AnimationError, CheckpointError, WeightsError
+from srspace.batch.uncertainty import Candidates, check_uncertainty, write_uncertainty
+from srspace.errors import AnimationError, ResourceError
 from srspace.files import check_writable, remove_leftovers, write_bytes
-from srspace.images import Encoded, Metadata, Picture, check_side, encoded, read_bytes, read_picture, write_picture
+from srspace.images import (
+    Encoded,
+    Metadata,
+    Picture,
+    check_side,
+    encoded,
+    read_bytes,
+    read_header,
+    read_picture,
+    write_picture,
+)
 from srspace.images.animation import Animation, AnimationWriter, Steady, holds_animations, read_animation
 from srspace.provenance import Provenance, source_key
 from srspace.streams import standard_input, write_standard_output
@@ -35,23 +46,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a run has come.
-
-    Attributes:
-        name: the picture at work, as a record names it.
-        index: how many pictures came before it.
-        total: how many there are, earlier results included.
-        share: of this picture that is done, from 0 to 1.
-    """
-
-    name: str
-    index: int
-    total: int
-    share: float
-
-
-@dataclass(frozen=True)
 class Decoded:
     """A picture or an animation that was read, with what its result is made with, and the mark for it."""
 
@@ -59,6 +53,12 @@ class Decoded:
     picture: Picture | Animation
     made: Made
     mark: Provenance
+    source: Source
+
+    @property
+    def still(self) -> Picture:
+        """The picture, or the first frame of the animation."""
+        return self.picture if isinstance(self.picture, Picture) else self.picture.first
 
 
 @dataclass(frozen=True)
@@ -70,27 +70,39 @@ class Computed:
         result: the result; of an animation, that of its last frame, with what holds for all.
         made: with what it is made.
         mark: for the result.
+        source: what it is made from.
         file: of an animation, whose frames do not fit into memory together.
         frames: how many there are.
+        uncertainty: a map of where the candidates differ, where one is wanted.
     """
 
     job: Job
     result: UpscaleResult
     made: Made
     mark: Provenance
+    source: Source
     file: Encoded | None = None
     frames: int = 1
+    uncertainty: Picture | None = None
 
 
 class Reader:
-    """The first stage: decodes a picture, decides on its weights, and makes sure that its result can be written."""
+    """The first stage: decodes a picture, decides on its weights, and makes sure that its result can be written.
+
+    Attributes:
+        scale: of the weights.
+    """
 
     def __init__(self, settings: BatchSettings, decide: Decision, scale: int) -> None:
-        self._settings, self._decide, self._scale = settings, decide, scale
+        self._settings, self._decide, self.scale = settings, decide, scale
         self._cleared: set[Path] = set()
 
-    def __call__(self, job: Job) -> Decoded:
+    def __call__(self, job: Job, records: Records | None = None) -> Decoded | Kept:
         """Read one picture.
+
+        Args:
+            job: what is to be done with it.
+            records: tell whether that was done; then its content is read, and nothing decoded.
 
         Raises:
             ImageError: the input is not a picture that can be read.
@@ -99,12 +111,15 @@ class Reader:
         """
         name = "standard input" if job.source is None else job.input
         data = read_bytes(job.source or standard_input(), name)
+        content = hashlib.sha256(data).hexdigest()
+        if records is not None and job.target is not None and self._is_done(job, job.target, content, records):
+            return kept_result(job, read_header(job.target), self._decide.made, Source(content))
         picture = self._decoded(data, name, job)
         first = picture if isinstance(picture, Picture) else picture.first
-        width, height = result_size(self._settings.size, first, self._scale, name)
+        width, height = result_size(self._settings.size, first, self.scale, name)
         check_side(job.format, width, height)
         made = self._decide(first).sized(first.width, width)
-        settings = made.for_mark() | {"input_sha256": hashlib.sha256(data).hexdigest()}
+        settings = made.for_mark() | {"input_sha256": content}
         mark = Provenance(source_key(None if job.piped else job.source), settings)
         if job.target is not None:
             check_writable(job.target)
@@ -113,13 +128,19 @@ class Reader:
             check_candidates(job.candidates, self._settings.samples, mark, overwrite=self._settings.overwrite)
         if job.uncertainty is not None:
             check_uncertainty(job.uncertainty, self._settings, mark)
-        return Decoded(job, picture, made, mark)
+        return Decoded(job, picture, made, mark, Source(content, first.width, first.height))
+
+    def _is_done(self, job: Job, target: Path, content: str, records: Records) -> bool:
+        """Whether the result is there already: of this content, or not this program's to replace."""
+        if records.done(job.output, content, self._decide.made.settings_sha256) and exists(target):
+            return True
+        return job.there and not records.wrote(job.output)
 
     def _decoded(self, data: bytes, name: str, job: Job) -> Picture | Animation:
         animation = None if self._settings.first_frame else read_animation(data, name)
         if animation is None:
             return self._described(read_picture(data, name=name))
-        if job.candidates is not None or job.uncertainty is not None:
+        if job.looks_at_candidates:
             raise AnimationError(f"{name} is an animation; candidates are looked at of stills alone.")
         first = self._described(animation.first)
         if holds_animations(job.format):
@@ -159,7 +180,57 @@ class Computer:
         """
         if isinstance(decoded.picture, Animation):
             return self._animation(decoded, decoded.picture, progress)
-        return Computed(decoded.job, self._upscaled(decoded, decoded.picture, progress), decoded.made, decoded.mark)
+        candidates = Candidates(decoded.job, self._settings, decoded.mark)
+        watch = candidates.take if decoded.job.looks_at_candidates else None
+        result = self._upscaled(decoded, decoded.picture, progress, on_candidate=watch)
+        return Computed(
+            decoded.job, result, decoded.made, decoded.mark, decoded.source, uncertainty=candidates.uncertainty()
+        )
+
+    def alike(self, one: Decoded, other: Decoded) -> bool:
+        """Whether two pictures can be computed together: stills of one size, with the same weights."""
+        if one is other:
+            return True
+        both = (one, other)
+        if any(isinstance(d.picture, Animation) or d.job.looks_at_candidates for d in both):
+            return False
+        first, second = ((d.still.height, d.still.width, d.made.weights, d.made.fusion) for d in both)
+        return first == second
+
+    def at_a_time(self, decoded: Decoded, most: int) -> int:
+        """How many pictures like this one it is worth while to compute together, of ``most`` that there are.
+
+        Raises:
+            WeightsError: weights that were chosen are missing, cannot be fetched or fail their checksum.
+            CheckpointError: they are damaged.
+        """
+        upscaler, settings = self._upscaler(decoded.made), self._settings
+        try:
+            return upscaler.at_a_time(
+                decoded.still.height, decoded.still.width, mode=settings.mode, sampling=settings.sampling, most=most,
+                **settings.parameters,
+            )  # fmt: skip
+        except ResourceError:  # the picture itself will tell
+            return 1
+
+    def upscale_many(self, group: Sequence[Decoded], progress: Callable[[float], None] | None = None) -> list[Computed]:
+        """Upscale pictures that are alike.
+
+        Raises:
+            SRSpaceError: as for one picture.
+        """
+        results = self._upscaler(group[0].made).upscale_many(
+            [decoded.still for decoded in group],
+            mode=self._settings.mode,
+            sampling=self._settings.sampling,
+            consistency=self._settings.consistency,
+            progress=progress,
+            **self._settings.parameters,
+        )
+        return [
+            Computed(decoded.job, result, decoded.made, decoded.mark, decoded.source)
+            for decoded, result in zip(group, results, strict=True)
+        ]
 
     def _animation(self, decoded: Decoded, animation: Animation, progress: Callable[[float], None] | None) -> Computed:
         upscaler = self._upscaler(decoded.made)
@@ -176,7 +247,7 @@ class Computer:
         steady, agreement = Steady(), []
         with AnimationWriter(decoded.job.format, animation.timing, decoded.mark) as writer:
             for number, frame in enumerate(animation.frames()):
-                result = self._upscaled(decoded, frame, _part(progress, number, len(animation)), redraws)
+                result = self._upscaled(decoded, frame, _part(progress, number, len(animation)), redraws=redraws)
                 agreement.append(result.lr_psnr)
                 if number == 0:
                     stages = redraws.stages()
@@ -187,41 +258,47 @@ class Computer:
             file = writer.finish()
         file = replace(file, warnings=(*animation.first.warnings, *file.warnings))
         result = replace(result, lr_psnr=min((value for value in agreement if value is not None), default=None))
-        return Computed(decoded.job, result, decoded.made, decoded.mark, file, len(animation))
+        return Computed(decoded.job, result, decoded.made, decoded.mark, decoded.source, file, len(animation))
 
     def _upscaled(
         self,
         decoded: Decoded,
         picture: Picture,
         progress: Callable[[float], None] | None,
+        *,
         redraws: Redraws | None = None,
+        on_candidate: Callable[[int, Picture], None] | None = None,
     ) -> UpscaleResult:
-        settings, candidates = self._settings, Candidates(decoded.job, self._settings, decoded.mark)
-        result = self._upscaler(decoded.made).upscale(
+        settings = self._settings
+        return self._upscaler(decoded.made).upscale(
             picture,
             mode=settings.mode,
             sampling=settings.sampling,
             consistency=settings.consistency,
             progress=progress,
-            on_candidate=candidates.take if candidates.wanted else None,
+            on_candidate=on_candidate,
             redraws=redraws,
             **settings.parameters,
         )
-        check_agreement(decoded.job.input, result, settings.min_lr_psnr)
-        candidates.finish()
-        return result
 
 
 class Writer:
-    """The third stage: encodes a result and writes it whole or not at all."""
+    """The third stage: encodes a result and writes it whole or not at all, if it is good enough."""
+
+    def __init__(self, settings: BatchSettings) -> None:
+        self._settings = settings
 
     def __call__(self, computed: Computed) -> Done:
         """Write one result.
 
         Raises:
             OutputError: it cannot be written.
+            AgreementError: it agrees too little with its input.
         """
         job, result = computed.job, computed.result
+        check_agreement(job.input, result, self._settings.min_lr_psnr)
+        if computed.uncertainty is not None:
+            write_uncertainty(computed.uncertainty, job, self._settings, computed.mark)
         if job.target is not None and computed.file is None:
             warnings = write_picture(result.picture, job.target, job.format, provenance=computed.mark)
             warnings = (*result.picture.warnings, *warnings)
@@ -229,7 +306,7 @@ class Writer:
             warnings = self._write_file(computed)
         return Done(
             job.input, job.output, computed.made, result.picture.width, result.picture.height, result.seconds,
-            result.redraws, result.consistency, result.lr_psnr, warnings, computed.frames,
+            result.redraws, result.consistency, result.lr_psnr, warnings, computed.frames, source=computed.source,
         )  # fmt: skip
 
     def _write_file(self, computed: Computed) -> tuple[str, ...]:
@@ -245,53 +322,5 @@ class Writer:
         return file.warnings
 
 
-def run(
-    plan: Plan,
-    stages: tuple[Reader, Computer, Writer],
-    made: Made,
-    progress: Callable[[Progress], None] | None,
-) -> Iterator[Outcome]:
-    """Drive the stages, one picture after the other.
-
-    Args:
-        plan: what to do.
-        stages: what it is done with.
-        made: with what results are made, as far as that is known before any picture is read.
-        progress: called when a picture begins, while it is computed, and when it has its outcome.
-
-    Raises:
-        WeightsError: weights that were chosen are missing, cannot be fetched or fail their checksum.
-        CheckpointError: they are damaged.
-    """
-    read, compute, write = stages
-    for index, planned in enumerate(plan.decide(made)):
-        if isinstance(planned, Outcome):
-            yield planned
-            continue
-        report = _reporter(progress, planned.input, index, len(plan))
-        report(0.0)
-        known = made
-        try:
-            decoded = read(planned)
-            known = decoded.made
-            outcome: Outcome = write(compute(decoded, report))
-        except (WeightsError, CheckpointError):  # not one picture's matter
-            raise
-        except Exception as error:  # one picture must not end the run of many
-            outcome = Failed(planned.input, planned.output, known, error)
-        report(1.0)
-        yield outcome
-
-
 def _part(progress: Callable[[float], None] | None, number: int, count: int) -> Callable[[float], None] | None:
     return None if progress is None else lambda share: progress((number + share) / count)
-
-
-def _reporter(
-    progress: Callable[[Progress], None] | None, name: str, index: int, total: int
-) -> Callable[[float], None]:
-    def report(share: float) -> None:
-        if progress is not None:
-            progress(Progress(name, index, total, share))
-
-    return report

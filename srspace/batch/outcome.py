@@ -26,7 +26,25 @@ _LATER = (
     "assessment",
     "size",
     "linear_light",
+    "weights_sha256",
+    "fusion_sha256",
+    "settings_sha256",
 )  # keys that came later than the others, and follow them in a record
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file that a result is made from.
+
+    Attributes:
+        sha256: hexadecimal SHA-256 of its content.
+        width: of the picture, in pixels; None where it could not be read.
+        height: likewise.
+    """
+
+    sha256: str
+    width: int | None = None
+    height: int | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,10 @@ class Made:
         assessment: why the weights were chosen; None where they were named.
         size: the size that was asked for, such as ``"1920w"``; None where networks enlarge as they do.
         linear_light: whether that was reduced to in linear light.
+        weights_sha256: hexadecimal SHA-256 of the flow's file; None where no weights were chosen.
+        fusion_sha256: likewise, of the fusion network's.
+        settings_sha256: of everything asked for that a result depends on (see
+            :func:`srspace.batch.records.fingerprint`).
     """
 
     weights: str | None = None
@@ -68,6 +90,9 @@ class Made:
     assessment: Assessment | None = None
     size: str | None = None
     linear_light: bool = False
+    weights_sha256: str | None = None
+    fusion_sha256: str | None = None
+    settings_sha256: str | None = None
 
     @classmethod
     def by(cls, settings: BatchSettings, *, fusion: str | None, scale: int, device: str, precision: str) -> Made:
@@ -108,7 +133,8 @@ class Made:
     def for_mark(self) -> dict[str, Any]:
         """What a mark tells: folders by their names alone, so that it gives no path away."""
         told = self.to_dict()
-        del told["device"]
+        for key in ("device", "weights_sha256", "fusion_sha256", "settings_sha256"):
+            del told[key]
         if told["latents"] in (None, _USUAL):  # so that marks of earlier versions stay equal
             del told["latents"]
         for key in ("parameters", "assessment", "size", "linear_light"):  # likewise
@@ -117,7 +143,7 @@ class Made:
         if told["consistency"] is None:  # likewise
             del told["consistency"]
         for key in ("weights", "fusion"):
-            if told[key] is not None and Path(told[key]).is_dir():
+            if told[key] is not None and Path(told[key]).exists():
                 told[key] = Path(told[key]).name
         return told
 
@@ -130,6 +156,7 @@ class Outcome:
         input: the picture's path as typed or found, ``-`` for standard input.
         output: where its result is or should be, ``-`` for standard output; None where none was wanted.
         made: with what the result is made.
+        source: the input, where it was read.
     """
 
     status: ClassVar[str]
@@ -137,6 +164,7 @@ class Outcome:
     input: str
     output: str | None
     made: Made
+    source: Source | None = field(default=None, kw_only=True)
 
     def record(self) -> dict[str, Any]:
         """The outcome as JSON can hold it; every kind has the same keys, and what does not apply is None."""
@@ -147,6 +175,7 @@ class Outcome:
             | {"width": None, "height": None, "frames": None, "seconds": None, "redraws": [], "warnings": []}
             | made
             | {"lr_psnr": None}
+            | {f"input_{f.name}": getattr(self.source, f.name, None) for f in fields(Source)}
         )
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from srspace.batch.candidates import candidate_path
 from srspace.batch.earlier import EarlierResults, Headers
 from srspace.batch.inputs import STDIO, Found, exists, is_folder, real
-from srspace.batch.outcome import Failed, Kept, LeftOut, Made, Outcome, Skipped
+from srspace.batch.outcome import Failed, Kept, LeftOut, Made, Outcome, Skipped, Source
 from srspace.batch.settings import BatchSettings
 from srspace.batch.targets import destination
 from srspace.batch.uncertainty import uncertainty_place
 from srspace.errors import ImageError, OutputError, ReplacedInputError, SharedTargetError, UsageError
-from srspace.images import format_of
+from srspace.images import Header, format_of
 from srspace.streams import check_standard_output
 
 
@@ -30,6 +31,7 @@ class Job:
         uncertainty: where its map of uncertainty goes, or None when it is not wanted.
         size: width and height of the input, as its header tells them; None where it does not.
         piped: whether the source is a pipe or device, whose name says nothing.
+        there: whether something stands at the target that only a record can tell to be this run's to replace.
     """
 
     source: Path | None
@@ -39,11 +41,22 @@ class Job:
     uncertainty: Path | None = None
     size: tuple[int, int] | None = None
     piped: bool = False
+    there: bool = False
+
+    @property
+    def streamed(self) -> bool:
+        """Whether it comes from standard input, a pipe or a device."""
+        return self.source is None or self.piped
 
     @property
     def input(self) -> str:
         """The source as a record names it."""
         return STDIO if self.source is None else str(self.source)
+
+    @property
+    def looks_at_candidates(self) -> bool:
+        """Whether anything but the result is made of the candidates."""
+        return self.candidates is not None or self.uncertainty is not None
 
     @property
     def output(self) -> str:
@@ -73,7 +86,7 @@ class Plan:
         read = [f for f in found if f.left_out is None]
         self._headers = Headers()
         self._earlier = EarlierResults(read, settings, self._headers)
-        self._overwrite = settings.overwrite
+        self._overwrite, self._recorded = settings.overwrite, settings.records is not None
         self._earlier.left(1)
         place = destination(read, settings, scale, self._earlier.left)
         uncertain = uncertainty_place(read, settings)
@@ -93,15 +106,19 @@ class Plan:
         Args:
             made: with what results are made in this run.
         """
-        for found, job in self._jobs:
-            if job is None:
-                yield LeftOut(found.name, None, made, found.left_out or "")
-                continue
-            try:
-                decision = self._decide(found, job, made)
-            except Exception as error:  # one picture must not end the run of many
-                decision = Failed(job.input, job.output, made, error)
-            yield decision
+        return (decide() for decide in self.decisions(made))
+
+    def decisions(self, made: Made) -> Iterator[Callable[[], Job | Outcome]]:
+        """As :meth:`decide`, for threads: each is decided when it is called, which looks at files."""
+        return (partial(self._decided, found, job, made) for found, job in self._jobs)
+
+    def _decided(self, found: Found, job: Job | None, made: Made) -> Job | Outcome:
+        if job is None:
+            return LeftOut(found.name, None, made, found.left_out or "")
+        try:
+            return self._decide(found, job, made)
+        except Exception as error:  # one picture must not end the run of many
+            return Failed(job.input, job.output, made, error)
 
     def _decide(self, found: Found, job: Job, made: Made) -> Job | Outcome:
         reason = self._earlier.reason(found)
@@ -113,16 +130,25 @@ class Plan:
             kept = job.target is not None and not self._overwrite and job.target.is_file()
         except OSError as error:
             raise OutputError(f"{job.target} cannot be written: {error.strerror or error}.") from error
-        if kept and job.target is not None:
-            return self._kept(job, job.target, made)
+        if kept and job.target is not None and not self._recorded:
+            return kept_result(job, self._headers.of(job.target), made)
         header = None if job.source is None else self._headers.of(job.source)
-        return replace(job, size=None if header is None else (header.width, header.height))
+        return replace(job, size=None if header is None else (header.width, header.height), there=kept)
 
-    def _kept(self, job: Job, target: Path, made: Made) -> Kept:
-        header = self._headers.of(target)
-        if header is None:
-            return Kept(job.input, job.output, Made(), None, None, made)
-        return Kept(job.input, job.output, Made.told_by(header.provenance), header.width, header.height, made)
+
+def kept_result(job: Job, header: Header | None, made: Made, source: Source | None = None) -> Kept:
+    """The outcome of a job whose result stays as it is.
+
+    Args:
+        job: the job.
+        header: of the result; None where it is no picture that can be recognized.
+        made: with what it would have been made in this run.
+        source: the input, where it was read.
+    """
+    if header is None:
+        return Kept(job.input, job.output, Made(), None, None, made, source=source)
+    told = Made.told_by(header.provenance)
+    return Kept(job.input, job.output, told, header.width, header.height, made, source=source)
 
 
 def _job(found: Found, target: Path | None, uncertainty: Path | None, settings: BatchSettings) -> Job:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from srspace import modes
 from srspace.config import AUTO_WEIGHTS, SamplingConfig
-from srspace.errors import FewCandidatesError, UsageError
+from srspace.errors import FewCandidatesError, NoRecordsError, UsageError
 from srspace.images import format_named
 from srspace.modes import Mode
 from srspace.sizes import TargetSize
@@ -52,6 +52,12 @@ class BatchSettings:
         strip: whether EXIF, XMP, IPTC, texts and the resolution are left out of results; how colours are meant stays.
         strip_gps: whether the place where a picture was taken is left out.
         first_frame: whether of an animation the first frame is upscaled alone.
+        records: a file that a record of every picture is added to (see :mod:`srspace.batch.records`); or None.
+        resume: whether pictures that this file tells to be done, with the same content and settings, are kept (None:
+            if it exists).
+        fail_fast: whether the first picture that fails ends the run.
+        retries: how often reading, computing or writing is tried again where the disk or the memory failed, after a
+            pause. A damaged picture is not tried again.
 
     Raises:
         UsageError: the mode, a parameter or the format is unknown, or settings do not go together.
@@ -78,6 +84,10 @@ class BatchSettings:
     strip: bool = False
     strip_gps: bool = False
     first_frame: bool = False
+    records: str | Path | None = None
+    resume: bool | None = None
+    fail_fast: bool = False
+    retries: int = 0
 
     def __post_init__(self) -> None:
         mode = self.known_mode
@@ -94,6 +104,10 @@ class BatchSettings:
             raise UsageError(f"the least LR-PSNR must be a number, not {self.min_lr_psnr}.")
         if self.format is not None:
             object.__setattr__(self, "format", format_named(self.format))
+        if self.resume and self.records is None:
+            raise NoRecordsError
+        if self.retries < 0:
+            raise UsageError(f"the number of retries must not be negative, not {self.retries}.")
 
     def for_scale(self, scale: int) -> BatchSettings:
         """The same for networks of that scale: a size that they make anyway is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from srspace.modes import Mode
     from srspace.sampling import Redraws
     from srspace.upscaler import Upscaler, UpscaleResult
+
+
+_Runs = Callable[[int, list[Picture], Callable[[float], None] | None], "list[UpscaleResult]"]
 
 
 class SizedRedraws:
@@ -75,32 +78,74 @@ class SizedUpscaler:
             ImageError: the result would be too large for these networks.
             SRSpaceError: as of :class:`srspace.upscaler.Upscaler`.
         """
-        target = result_size(self._size, picture, self._upscaler.scale, "the picture")
+
+        def run(index: int, inputs: list[Picture], progress: Callable[[float], None] | None) -> list[UpscaleResult]:
+            watched = self._reducing(on_candidate, self._target(picture)) if index == self._times(picture) - 1 else None
+            shared = None if redraws is None else redraws.at(index)
+            return [
+                self._upscaler.upscale(inputs[0], progress=progress, on_candidate=watched, redraws=shared, **settings)
+            ]
+
+        (result,) = self._run([picture], progress, run)
+        return result
+
+    def upscale_many(
+        self, pictures: Sequence[Picture], *, progress: Callable[[float], None] | None = None, **settings: Any
+    ) -> list[UpscaleResult]:
+        """As of :class:`srspace.upscaler.Upscaler`; see :meth:`upscale`.
+
+        Raises:
+            ImageError: the results would be too large for these networks.
+            SRSpaceError: as of :class:`srspace.upscaler.Upscaler`.
+        """
+        return self._run(
+            pictures,
+            progress,
+            lambda index, inputs, report: self._upscaler.upscale_many(inputs, progress=report, **settings),
+        )
+
+    def at_a_time(self, height: int, width: int, **settings: Any) -> int:
+        """As of :class:`srspace.upscaler.Upscaler`.
+
+        Raises:
+            SRSpaceError: as there.
+        """
+        target = self._size.of(width, height, "the picture")
+        last_width, last_height = input_sizes((width, height), target, self._upscaler.scale)[-1]
+        return self._upscaler.at_a_time(last_height, last_width, **settings)
+
+    def _target(self, picture: Picture) -> tuple[int, int]:
+        return result_size(self._size, picture, self._upscaler.scale, "the picture")
+
+    def _times(self, picture: Picture) -> int:
+        return len(input_sizes((picture.width, picture.height), self._target(picture), self._upscaler.scale))
+
+    def _run(
+        self, pictures: Sequence[Picture], progress: Callable[[float], None] | None, run: _Runs
+    ) -> list[UpscaleResult]:
+        """Run the networks as often as that takes over pictures of one size."""
+        picture, target = pictures[0], self._target(pictures[0])
         inputs = input_sizes((picture.width, picture.height), target, self._upscaler.scale)
         pixels = [width * height for width, height in inputs]
-        results: list[UpscaleResult] = []
-        given = picture
+        runs: list[list[UpscaleResult]] = []
+        given = list(pictures)
         if inputs[0] != (picture.width, picture.height):
             # Colours that are not seen would come into view where they are averaged.
-            given = replace(picture, rgb=picture.filled)
-        for index, (width, height) in enumerate(inputs):
-            last = index == len(inputs) - 1
+            given = [replace(picture, rgb=picture.filled) for picture in pictures]
+        for index, size in enumerate(inputs):
             done, share = sum(pixels[:index]) / sum(pixels), pixels[index] / sum(pixels)
-            result = self._upscaler.upscale(
-                self._resized(results[-1].picture if results else given, (width, height)),
-                progress=progress and _part(progress, done, share),
-                on_candidate=self._reducing(on_candidate, target) if last else None,
-                redraws=None if redraws is None else redraws.at(index),
-                **settings,
+            runs.append(run(index, [self._resized(p, size) for p in given], progress and _part(progress, done, share)))
+            given = [result.picture for result in runs[-1]]
+        return [
+            replace(
+                results[-1],
+                picture=self._resized(results[-1].picture, target),
+                redraws=tuple(redraw for result in results for redraw in result.redraws),
+                seconds=sum(result.seconds for result in results),
+                lr_psnr=results[0].lr_psnr,
             )
-            results.append(result)
-        return replace(
-            results[-1],
-            picture=self._resized(results[-1].picture, target),
-            redraws=tuple(redraw for result in results for redraw in result.redraws),
-            seconds=sum(result.seconds for result in results),
-            lr_psnr=results[0].lr_psnr,
-        )
+            for results in zip(*runs, strict=True)
+        ]
 
     def _reducing(
         self, on_candidate: Callable[[int, Picture], None] | None, target: tuple[int, int]

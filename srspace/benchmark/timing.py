@@ -33,7 +33,7 @@ class TimedModel:
         self.device: torch.device = model.device
         self.scale: int = model.scale
         self.latent_shapes, self.bytes_per_pixel = model.latent_shapes, model.bytes_per_pixel
-        self.decode, self.regression = model.decode, model.regression
+        self.select, self.decode, self.regression = model.select, model.decode, model.regression
 
     def features(self, lr: Tensor) -> RRDBFeatures:
         """See :class:`srspace.models.inference.CandidateModel`."""

@@ -19,6 +19,7 @@ from srspace.errors import (
     NoFlowError,
     NoFusionError,
     NoPictureError,
+    NoRecordsError,
     NotAFileError,
     PictureSizeError,
     ReplacedInputError,
@@ -62,6 +63,7 @@ _ADVICE: dict[type[SRSpaceError], Callable[[Any], str]] = {
     DataSetMissingError: lambda e: f"Or run 'srspace data pull {e.name}' with a network.",
     MetricWeightsError: lambda e: f"Run 'srspace data pull {e.weights}' with a network.",
     SeveralLrFoldersError: lambda e: "Choose one with --lr.",
+    NoRecordsError: lambda e: "Name one with --jsonl.",
     NoFlowError: lambda e: "Name the flow with --weights.",
     NoFusionError: lambda e: f"Name one with --fusion{f', such as {e.others[0]}' if e.others else ''}.",
 }

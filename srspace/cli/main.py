@@ -21,6 +21,7 @@ from srspace.cli.failures import (
     exit_code,
     in_words,
 )
+from srspace.cli.interruption import InterruptedRunError
 from srspace.errors import SRSpaceError
 from srspace.streams import abandon_standard_output
 
@@ -31,7 +32,7 @@ app = App(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Super-resolution that samples the space of plausible pictures and collapses it where you want.",
     epilog="Exit codes: 0 all done; 1 some pictures failed; 2 bad usage; 3 weights missing, damaged or unreachable; "
-    "70 a bug in srspace; 130 interrupted.",
+    "70 a bug in srspace; 130 interrupted (143 by SIGTERM).",
 )
 app.command("upscale", epilog=upscale.epilog())(upscale.upscale)
 app.command("explore")(explore.explore)
@@ -78,6 +79,9 @@ def main(arguments: list[str] | None = None) -> int:
     except SRSpaceError as error:
         output.complain(in_words(error), error)
         return exit_code(error)
+    except InterruptedRunError as error:
+        output.complain(str(error), error)
+        return error.exit_code
     except click.exceptions.Exit as error:
         return error.exit_code
     except (click.Abort, typer.Abort, KeyboardInterrupt) as error:

@@ -79,12 +79,17 @@ def console() -> Console:
 @contextmanager
 def batch_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     """A bar over the pictures of a run, on stderr and only when that is a terminal."""
+    furthest = 0.0
     with _bar(quiet=quiet) as bar:
         task = bar.add_task("", total=None)
 
         def report(progress: Progress) -> None:
+            nonlocal furthest
+            furthest = max(furthest, progress.index + progress.share)  # they come in any order
             name = printable(Path(progress.name).name)
-            bar.update(task, description=name, total=progress.total, completed=progress.index + progress.share)
+            if progress.total > 1:
+                name = f"{int(furthest)}/{progress.total} {name}"
+            bar.update(task, description=name, total=progress.total, completed=furthest)
 
         yield report
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import textwrap
+import time
+from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +17,7 @@ from srspace.cli import completion, options
 from srspace.cli.completion import complete
 from srspace.cli.failures import EXIT_FAILED, EXIT_OK, in_words
 from srspace.cli.grid import Grid, check_grid, write_grid
+from srspace.cli.interruption import InterruptedRunError, Interruption, interruptible
 from srspace.cli.options import ADVANCED, IO, SAMPLING, argument, flag, option, takes
 from srspace.config import AUTO_WEIGHTS, SamplingConfig
 from srspace.errors import SRSpaceError, UsageError
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 _EPILOG_WIDTH = 78
 _NAMES = 20
+_STATUSES = ("done", "kept", "skipped", "left_out", "failed")
 
 
 def _parameters() -> dict[str, Any]:
@@ -129,6 +134,25 @@ class Options:
         bool, flag("--preview", panel=IO, help="Show results in the terminal; nothing where output is piped.")
     ] = False
     as_json: options.AsJson = False
+    jsonl: Annotated[
+        Path | None,
+        option("--jsonl", panel=IO, metavar="FILE", help="Also add a JSON record of every picture to a file."),
+    ] = None
+    resume: Annotated[
+        bool | None,
+        option(
+            "--resume/--no-resume", panel=IO, default="if the file of --jsonl exists",
+            help="Keep what the file of --jsonl tells to be done, with the same content and settings.",
+        ),
+    ] = None  # fmt: skip
+    fail_fast: Annotated[bool, flag("--fail-fast", panel=IO, help="End with the first picture that fails.")] = False
+    retries: Annotated[
+        int,
+        option(
+            "--retries", panel=IO, metavar="N", min=0,
+            help="How often to try again, after a pause, where the disk or the memory fails.",
+        ),
+    ] = 0  # fmt: skip
     quiet: options.Quiet = False
     mode: options.UsualMode = None
     samples: options.Samples = None
@@ -203,6 +227,10 @@ class Options:
             strip=self.strip,
             strip_gps=self.strip_gps,
             first_frame=self.first_frame,
+            records=self.jsonl,
+            resume=self.resume,
+            fail_fast=self.fail_fast,
+            retries=self.retries,
         )
 
 
@@ -213,30 +241,85 @@ def upscale(options: Options) -> int:
     Existing results are kept unless --overwrite is given. Results of earlier runs among the inputs are skipped. JSON
     goes to standard output, or to standard error when the picture itself goes to standard output.
     """
-    from srspace.batch import LeftOut, upscale_files
-    from srspace.cli.output import batch_progress, message
+    from srspace.batch import upscale_files
+    from srspace.cli.output import batch_progress
 
     check_grid(options.grid, options.inputs)
-    statuses: list[str] = []
-    left_out: dict[str, list[str]] = {}
+    tally = Tally()
     with batch_progress(quiet=options.quiet or options.as_json) as progress:
-        for outcome in upscale_files(options.inputs, options.settings(), progress):
-            if isinstance(outcome, LeftOut):
-                left_out.setdefault(outcome.reason, []).append(Path(outcome.input).name)
-            else:
-                statuses.append(outcome.status)
-            _print(outcome, options)
-            _preview(outcome, options)
-    if options.grid is not None:
+        outcomes = upscale_files(options.inputs, options.settings(), progress)
+        # A single picture, which may come through a pipe, is given up at once.
+        several = len(outcomes) > 1
+        with interruptible(outcomes.stop, _tell_ending) if several else nullcontext(Interruption()) as interruption:
+            for outcome in outcomes:
+                tally.count(outcome)
+                _print(outcome, options)
+                _preview(outcome, options)
+    left = len(outcomes) - tally.total
+    if options.grid is not None and not left:
         _write_grid(options.grid, options)
-    failed, tried = statuses.count("failed"), len(statuses) - statuses.count("skipped")
-    if left_out and not options.quiet and not options.as_json:
-        count = sum(map(len, left_out.values()))
-        told = "; ".join(f"{_listed(names)} ({reason})" for reason, names in left_out.items())
-        message(f"{count} {'file was' if count == 1 else 'files were'} left out: {told}.")
-    if failed and tried > 1 and not options.quiet and not options.as_json:
-        message(f"{failed} of {tried} pictures failed.")
-    return EXIT_FAILED if failed else EXIT_OK
+    if not options.quiet and not options.as_json:
+        tally.tell(left)
+    if left and interruption.signal is not None:
+        raise InterruptedRunError(interruption.exit_code, left, len(outcomes))
+    return EXIT_FAILED if tally.failed else EXIT_OK
+
+
+def _tell_ending() -> None:
+    from srspace.cli.output import message
+
+    message("srspace: ending once the pictures at hand are written; interrupt again to end at once.")
+
+
+class Tally:
+    """What became of the pictures of a run."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._statuses: Counter[str] = Counter()
+        self._left_out: dict[str, list[str]] = {}
+
+    def count(self, outcome: Outcome) -> None:
+        """Take an outcome into account."""
+        self._statuses[outcome.status] += 1
+        if outcome.status == "left_out":
+            self._left_out.setdefault(str(outcome.record()["error"]), []).append(Path(outcome.input).name)
+
+    @property
+    def total(self) -> int:
+        """How many outcomes there were."""
+        return self._statuses.total()
+
+    @property
+    def failed(self) -> int:
+        """How many pictures failed."""
+        return self._statuses["failed"]
+
+    def tell(self, left: int) -> None:
+        """Say what there is to say beyond the outcomes.
+
+        Args:
+            left: pictures without an outcome, because the run ended early.
+        """
+        from srspace.cli.output import message
+
+        if self._left_out:
+            count = self._statuses["left_out"]
+            told = "; ".join(f"{_listed(names)} ({reason})" for reason, names in self._left_out.items())
+            message(f"{count} {'file was' if count == 1 else 'files were'} left out: {told}.")
+        counts = {word.replace("_", " "): self._statuses[word] for word in _STATUSES} | {"not begun": left}
+        if self.total + left > 1:
+            parts = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+            message(f"{self.total + left} files: {parts}; {_duration(time.monotonic() - self._start)}.")
+
+
+def _duration(seconds: float) -> str:
+    """A duration in words, such as ``1 h 5 min`` or ``12 s``."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def _listed(names: list[str]) -> str:

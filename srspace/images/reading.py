@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from srspace.errors import ForeignFormatError, ImageError, MissingReaderError
+from srspace.errors import ForeignFormatError, ImageError, MissingReaderError, UnreadableError
 from srspace.images.colour.settling import settled
 from srspace.images.depth import quantized
 from srspace.images.metadata import gathered
@@ -84,14 +84,14 @@ def read_bytes(source: Source, name: str) -> bytes:
     """The bytes of a file or stream, called ``name`` in messages.
 
     Raises:
-        ImageError: it cannot be read.
+        UnreadableError: it cannot be read.
     """
     if isinstance(source, bytes):
         return source
     try:
         return Path(source).read_bytes() if isinstance(source, Path | str) else source.read()
     except OSError as error:
-        raise ImageError(f"{name} cannot be read: {error.strerror or error}.") from error
+        raise UnreadableError(f"{name} cannot be read: {error.strerror or error}.") from error
 
 
 def finished(decoded: Decoded) -> Picture:

@@ -23,7 +23,7 @@ Network = TypeVar("Network", bound=nn.Module)
 class CandidateModel(Protocol):
     """What a sampler needs of a model.
 
-    Several threads may call it at the same time, each for a picture of its own.
+    Several threads may call it at the same time, each for pictures of its own. B images have the same size.
 
     Attributes:
         device: where it computes.
@@ -37,16 +37,22 @@ class CandidateModel(Protocol):
         """``(C, H, W)`` of each latent of an HR image of that size."""
 
     def features(self, lr: Tensor) -> RRDBFeatures:
-        """What the encoder knows of ``(1, 3, h, w)`` in [0, 1]."""
+        """What the encoder knows of ``(B, 3, h, w)`` in [0, 1]."""
 
     def conditions(self, features: RRDBFeatures) -> Any:
         """What all candidates of an image share."""
 
+    def select(self, conditions: Any, index: Tensor) -> Any:
+        """The conditions of some images of the batch, which may come several times; ``index`` is int64."""
+
     def decode(self, latents: Sequence[Tensor], conditions: Any) -> Tensor:
-        """Candidates ``(B, 3, H, W)`` float32, unclamped, from latents ``(B, C, h, w)``."""
+        """Candidates ``(n, 3, H, W)`` float32, unclamped, from latents ``(n, C, h, w)``.
+
+        The conditions are of one image, or of n images, one for each candidate.
+        """
 
     def regression(self, features: RRDBFeatures) -> Tensor:
-        """The encoder's own super-resolution, ``(1, 3, H, W)`` float32, unclamped; ``features.last`` is enough."""
+        """The encoder's own super-resolution, ``(B, 3, H, W)`` float32, unclamped; ``features.last`` is enough."""
 
     def bytes_per_pixel(self) -> tuple[int, int, int]:
         """Memory that one LR pixel takes: what candidates share, what computing that takes, each candidate decoded.
@@ -153,6 +159,10 @@ class PreparedSRFlow:
         """What all candidates of an image share."""
         maps = (*reversed(features.upsampled), features.last)
         return self.decoder.conditions(maps, features.stacked, fused=self._fused(features.last))
+
+    def select(self, conditions: DecoderConditions, index: Tensor) -> DecoderConditions:
+        """See :class:`CandidateModel`."""
+        return conditions.select(index)
 
     @torch.no_grad()
     def decode(self, latents: Sequence[Tensor], conditions: DecoderConditions) -> Tensor:

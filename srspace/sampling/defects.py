@@ -69,13 +69,13 @@ def references(lr: Tensor, regression: Tensor) -> Tensor:
     That is the input or, where a model does not take the input's noise and compression over, the encoder's output.
 
     Args:
-        lr: ``(3, h, w)``.
-        regression: the encoder's output, ``(3, scale * h, scale * w)`` in [0, 1].
+        lr: ``(..., 3, h, w)``.
+        regression: the encoder's output, ``(..., 3, scale * h, scale * w)`` in [0, 1].
 
     Returns:
-        ``(2, 3, h, w)``.
+        ``(..., 2, 3, h, w)``.
     """
-    return torch.stack((lr, _reduced(regression[None], lr.shape[1], lr.shape[2])[0]))
+    return torch.stack((lr, _reduced(regression, lr.shape[-2], lr.shape[-1])), -4)
 
 
 def examine(images: Tensor, expected: Tensor, tile: Tile, scale: int) -> Tensor:
@@ -85,7 +85,8 @@ def examine(images: Tensor, expected: Tensor, tile: Tile, scale: int) -> Tensor:
 
     Args:
         images: ``(n, 3, scale * h, scale * w)`` of the tile's outer part, unclamped.
-        expected: ``(k, 3, h, w)`` of the same part: see :func:`references`.
+        expected: ``(k, 3, h, w)`` of the same part: see :func:`references`; or ``(n, k, 3, h, w)``, for each candidate
+            its own.
         tile: the tile.
         scale: the upscaling factor.
 
@@ -138,13 +139,13 @@ def mended(image: Tensor, expected: Tensor, regression: Tensor) -> Tensor:
 
 def _error(images: Tensor, expected: Tensor) -> Tensor:
     """Mean absolute difference of the channels, ``(n, 1, h, w)``, from what is nearest to each pixel."""
-    small = _reduced(images.clamp(0, 1), expected.shape[2], expected.shape[3])
+    small = _reduced(images.clamp(0, 1), expected.shape[-2], expected.shape[-1])
     return (small[:, None] - expected).abs().mean(2).amin(1, keepdim=True)
 
 
 def _reduced(images: Tensor, height: int, width: int) -> Tensor:
-    rows = _reduction(images.shape[2], height, images.device)
-    columns = _reduction(images.shape[3], width, images.device)
+    rows = _reduction(images.shape[-2], height, images.device)
+    columns = _reduction(images.shape[-1], width, images.device)
     return rows @ images @ columns.t()
 
 

@@ -1,4 +1,4 @@
-"""One tile at work: what its candidates share, computed once, on first use; and their decoding."""
+"""One tile of some images at work: what candidates share, computed once, on first use; and their decoding."""
 
 from __future__ import annotations
 
@@ -19,43 +19,51 @@ from srspace.sampling.tiles import Tile
 
 
 class TileWork:
-    """What is known of a tile, for sinks (see :class:`srspace.modes.TileInputs`), and its candidates.
+    """The same tile of images of one size, and their candidates.
 
     Args:
         model: the model.
-        image: the whole LR image, ``(3, h, w)`` float32 in [0, 1] on the CPU.
+        images: the whole LR images, ``(3, h, w)`` float32 in [0, 1] on the CPU.
         tile: the tile.
+
+    Attributes:
+        lr: ``(B, 3, h, w)``, the tile's outer part of each image, on the device.
     """
 
-    def __init__(self, model: CandidateModel, image: Tensor, tile: Tile) -> None:
+    def __init__(self, model: CandidateModel, images: Sequence[Tensor], tile: Tile) -> None:
         self.model, self.tile, self.scale = model, tile, model.scale
-        part = tile.cut(image)
-        self.lr = part.to(model.device, non_blocking=True)
-        flat = flat_parts(part, model.scale)
-        self._flat = None if flat is None else flat.to(model.device, non_blocking=True)
-        self._strips = Strips.around(tile, image.shape[1], image.shape[2])
+        parts = [tile.cut(image) for image in images]
+        self.lr = torch.stack(parts).to(model.device, non_blocking=True)
+        self._flat = _stacked([flat_parts(part, model.scale) for part in parts])
+        if self._flat is not None:
+            self._flat = self._flat.to(model.device, non_blocking=True)
+        self._strips = Strips.around(tile, *images[0].shape[1:])
         self._features: RRDBFeatures | None = None
         self._conditions: Any = None
+
+    def inputs(self, number: int) -> ImageInputs:
+        """What sinks are told of one image."""
+        return ImageInputs(self, number)
 
     @cached_property
     def features(self) -> Tensor:
         """See :attr:`srspace.models.RRDBFeatures.joined`; to be asked for before any candidate is decoded."""
-        return self._strips.removed(self._encoded().joined[0])
+        return self._strips.removed(self._encoded().joined)
 
     @cached_property
     def regression(self) -> Tensor:
-        """The encoder's own super-resolution, ``(3, scale * h, scale * w)`` float32 in [0, 1]."""
-        image = self.model.regression(self._encoded())[0]
-        return self._strips.removed(image, self.scale).clamp(0, 1)
+        """The encoder's own super-resolution, ``(B, 3, scale * h, scale * w)`` float32 in [0, 1]."""
+        return self._strips.removed(self.model.regression(self._encoded()), self.scale).clamp(0, 1)
 
     @cached_property
     def _expected(self) -> Tensor:
         return defects.references(self.lr, self.regression)
 
-    def decode(self, stages: Sequence[int], latents: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def decode(self, owners: Sequence[int], stages: Sequence[int], latents: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Decode some candidates, each at its stage (see :class:`srspace.sampling.redraws.Redraws`).
 
         Args:
+            owners: the number of each candidate's image.
             stages: one a candidate.
             latents: of the tile's outer part, one ``(n, C, H, W)`` tensor per level.
 
@@ -69,16 +77,19 @@ class TileWork:
             self._conditions = self.model.conditions(features)
             # The encoder's other maps take too much memory to be kept.
             self._features = RRDBFeatures(features.last, features.last[:, :0], ())
+        index = self._index(owners)
+        conditions = self._conditions if index is None else self.model.select(self._conditions, index)
+        expected, regression = (x if index is None else x[index] for x in (self._expected, self.regression))
         latents = [self._strips.added(z, z.shape[-1] // self.lr.shape[-1]) for z in latents]
-        images = self._strips.removed(self.model.decode(latents, self._conditions), self.scale)
+        images = self._strips.removed(self.model.decode(latents, conditions), self.scale)
         if self._flat is not None:
-            images = torch.lerp(images, self.regression, self._flat)
-        for k, stage in enumerate(stages):
+            images = torch.lerp(images, regression, self._flat if index is None else self._flat[index])
+        for k, (owner, stage) in enumerate(zip(owners, stages, strict=True)):
             if stage == REPLACED:
-                images[k] = self.regression
+                images[k] = self.regression[owner]
             elif stage == MENDED:
-                images[k] = defects.mended(images[k], self._expected, self.regression)
-        findings = defects.examine(images, self._expected, self.tile, self.scale)
+                images[k] = defects.mended(images[k], self._expected[owner], self.regression[owner])
+        findings = defects.examine(images, expected, self.tile, self.scale)
         if REPLACED in stages:  # there is nothing left to put in its place
             settled = torch.tensor([stage == REPLACED for stage in stages], device=findings.device)
             findings = findings.masked_fill(settled[:, None], 0.0)
@@ -89,7 +100,45 @@ class TileWork:
         """Let go of what only decoding needs."""
         self._conditions = None
 
+    def _index(self, owners: Sequence[int]) -> Tensor | None:
+        """``owners`` on the device; None where what there is of each image serves as it is."""
+        count = len(self.lr)
+        if count == 1 or list(owners) == list(range(count)):
+            return None
+        return torch.tensor(owners, device=self.model.device)
+
     def _encoded(self) -> RRDBFeatures:
         if self._features is None:
-            self._features = self.model.features(self._strips.added(self.lr[None]))
+            self._features = self.model.features(self._strips.added(self.lr))
         return self._features
+
+
+class ImageInputs:
+    """What is known of a tile of one image: :class:`srspace.modes.TileInputs`.
+
+    Args:
+        work: on that tile.
+        number: which image.
+    """
+
+    def __init__(self, work: TileWork, number: int) -> None:
+        self.scale, self.tile, self.lr = work.scale, work.tile, work.lr[number]
+        self._work, self._number = work, number
+
+    @property
+    def features(self) -> Tensor:
+        """As of :class:`srspace.modes.TileInputs`."""
+        return self._work.features[self._number]
+
+    @property
+    def regression(self) -> Tensor:
+        """As of :class:`srspace.modes.TileInputs`."""
+        return self._work.regression[self._number]
+
+
+def _stacked(masks: Sequence[Tensor | None]) -> Tensor | None:
+    """Masks side by side, zero where there is none; None if there is none at all."""
+    some = next((mask for mask in masks if mask is not None), None)
+    if some is None:
+        return None
+    return torch.stack([torch.zeros_like(some) if mask is None else mask for mask in masks])

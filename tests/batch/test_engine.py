@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from srspace.batch import (
     Skipped,
     earlier,
     engine,
+    pipeline,
     upscale_files,
 )
 from srspace.batch.deciding import Named
@@ -67,18 +69,27 @@ def test_no_header_is_read_twice_and_the_first_picture_comes_before_the_last_hea
         return read_header(path)
 
     monkeypatch.setattr(earlier, "read_header", counted)
+    monkeypatch.setattr(pipeline, "WINDOW", 2)
     outcomes = upscale_files(folder, settings)
     assert isinstance(next(outcomes), Done)
-    assert opened == ["a.png"], "the first picture is done, and no other header was read"
-    assert [type(o) for o in outcomes] == [Done, Done] and opened == ["a.png", "b.png", "c.png"]
+    assert "c.png" not in opened, "it is beyond what is looked at in advance"
+    assert [type(o) for o in outcomes] == [Done, Done] and sorted(opened) == ["a.png", "b.png", "c.png"]
     opened.clear()
     assert {type(o) for o in upscale_files(folder, settings)} == {Kept}
     assert set(Counter(opened).values()) == {1} and len(opened) == 6
 
 
-def test_a_loop_that_is_left_leaves_the_others_undone(folder: Path, settings: BatchSettings):
-    next(upscale_files(folder, settings))
-    assert [p.name for p in (folder.parent / "out").iterdir()] == ["a_x4.png"]
+def test_a_loop_that_is_left_leaves_the_others_undone_and_no_thread(
+    folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pipeline, "WINDOW", 2)
+    outcomes = upscale_files(folder, settings)
+    next(outcomes)
+    outcomes.close()
+    names = [p.name for p in (folder.parent / "out").iterdir()]
+    assert "a_x4.png" in names and "c_x4.png" not in names and not [n for n in names if "part" in n]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("srspace")]
+    assert next(outcomes, None) is None
 
 
 @pytest.mark.parametrize(
@@ -111,12 +122,13 @@ def test_importing_the_engine_loads_neither_torch_nor_a_command_line():
 def test_whatever_happens_to_one_picture_ends_in_its_outcome(
     folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch, stage: str
 ):
+    picture(folder / "b.png", (9, 6))
     place, name = (Upscaler, "upscale") if "." in stage else (engine, stage)
-    whole, calls = getattr(place, name), []
+    whole = getattr(place, name)
 
     def fragile(*arguments, **options):
-        calls.append(1)
-        if len(calls) == 2:
+        told = f"{arguments[1:]}{options}" if name != "upscale" else str(arguments[1].width)
+        if any(word in told for word in ("b.png", "b_x4.png", "(36, 24)")) or told == "9":
             raise ZeroDivisionError("a bug")
         return whole(*arguments, **options)
 
@@ -141,7 +153,7 @@ def test_progress_tells_which_picture_and_how_far(folder: Path, settings: BatchS
     seen: list[Progress] = []
     (folder / "d.png").write_bytes(b"")
     list(upscale_files(folder, settings, seen.append))
-    starts = [p for p in seen if p.share == 0]
+    starts = sorted((p for p in seen if p.share == 0), key=lambda p: p.index)
     assert [(Path(p.name).name, p.index, p.total) for p in starts] == [
         (f"{name}.png", index, 4) for index, name in enumerate("abcd")
     ]
@@ -154,7 +166,7 @@ def test_stages_work_alone_and_those_that_need_no_weights_go_to_other_processes(
     upscaler = Upscaler.load(settings.weights, modes=["rrdb"], device="cpu", precision="fp32")
     made = Made.by(settings, fusion=None, scale=4, device="cpu", precision="fp32")
     read = pickle.loads(pickle.dumps(engine.Reader(settings, Named(made), 4)))
-    write = pickle.loads(pickle.dumps(engine.Writer()))
+    write = pickle.loads(pickle.dumps(engine.Writer(settings)))
     compute = engine.Computer(settings, lambda made: upscaler)
     plan = Plan(find_inputs([folder], recursive=False), settings, 4)
     decoded = [pickle.loads(pickle.dumps(read(job))) for job in plan.decide(made)]  # all read, then all computed

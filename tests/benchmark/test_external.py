@@ -12,17 +12,7 @@ from srspace.benchmark import ExternalModel
 from srspace.cli.main import main
 from srspace.data.datasets import Dataset
 from tests.benchmark.common import uint8
-
-
-def write_esrgan(path: Path, *, plus: bool = False, scale: int = 4, blocks: int = 1) -> Path:
-    from srspace.metrics._torchvision import ensure_torchvision
-
-    ensure_torchvision()
-    from spandrel.architectures.ESRGAN import ESRGAN
-
-    torch.manual_seed(0)
-    torch.save(ESRGAN(num_filters=8, num_blocks=blocks, scale=scale, plus=plus).state_dict(), path)
-    return path
+from tests.external_models import write_esrgan
 
 
 @pytest.mark.parametrize("plus", [False, True])

@@ -1,0 +1,149 @@
+"""A file with one JSON record a picture, which a later run goes on from.
+
+A record is :meth:`srspace.batch.Outcome.record`. It is added with one write as soon as the picture is done, so that a
+killed run leaves at most one torn line, at the end.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from dataclasses import asdict, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from srspace.batch.outcome import Done, Failed, Made, Outcome
+from srspace.batch.settings import BatchSettings
+from srspace.errors import NotRecordsError, OutputError, RecordsInUseError
+from srspace.files import lock
+
+_START = b'{"input": '
+_TOLD_BY_MADE = {"weights", "fusion", "mode", "parameters", "sampling", "consistency"}
+_NOT_IN_RESULTS = {
+    "device", "precision", "output", "suffix", "recursive", "overwrite", "records", "resume", "fail_fast", "retries"
+}  # fmt: skip
+
+
+def fingerprint(settings: BatchSettings, made: Made, checksums: dict[str, str]) -> str:
+    """Hexadecimal SHA-256 of all that was asked for and that a result depends on; precision and device do not count.
+
+    Args:
+        settings: of the run.
+        made: what they come to, before weights are chosen for a picture.
+        checksums: of all weights that may be used, by name.
+    """
+    asked = {key: value for key, value in made.for_mark().items() if key not in ("precision", "assessment")}
+    for f in fields(settings):
+        if f.name not in _TOLD_BY_MADE | _NOT_IN_RESULTS:
+            asked[f.name] = getattr(settings, f.name)
+    for key in ("save_samples", "uncertainty"):
+        asked[key] = getattr(settings, key) is not None
+    asked["checksums"] = sorted(checksums.values())
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+class Records:
+    """The file of records of a run; a context manager, which holds a lock on it.
+
+    Args:
+        path: the file; it need not exist.
+        resume: whether what it tells to be done counts (None: it does).
+
+    Raises:
+        OutputError: it cannot be read or written.
+        RecordsInUseError: another run holds the lock.
+        NotRecordsError: it holds something else.
+    """
+
+    def __init__(self, path: str | Path, *, resume: bool | None = None) -> None:
+        self.path = Path(path)
+        self._done: dict[str, tuple[str | None, str | None]] = {}
+        self._told: set[tuple[str, str]] = set()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("ab+", buffering=0)
+            if not lock(self._file.fileno()):
+                raise RecordsInUseError(self.path)
+            self._load(resume is not False)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def __enter__(self) -> Records:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def done(self, output: str, sha256: str, settings: str | None) -> bool:
+        """Whether a result was made of an input of this content with these settings.
+
+        Args:
+            output: the result's path.
+            sha256: of the input.
+            settings: as :func:`fingerprint` returns it.
+        """
+        return self._done.get(_place(output)) == (sha256, settings)
+
+    def wrote(self, output: str) -> bool:
+        """Whether the result at a path is one that an earlier run recorded."""
+        return _place(output) in self._done
+
+    def add(self, outcome: Outcome) -> None:
+        """Add the record of an outcome, unless it is there: of what was found as it was, one tells enough.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        key = (outcome.input, outcome.status)
+        if not isinstance(outcome, Done | Failed):
+            if key in self._told or (outcome.output is not None and self.wrote(outcome.output)):
+                return
+            self._told.add(key)
+        line = json.dumps(outcome.record()).encode() + b"\n"
+        try:
+            before = self._file.seek(0, os.SEEK_END)
+            if self._file.write(line) < len(line):
+                self._file.truncate(before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _load(self, count: bool) -> None:
+        self._file.seek(0)
+        data = self._file.read()
+        whole = data.rfind(b"\n") + 1
+        if not _START.startswith(data[: len(_START)]) and not data.startswith(_START):
+            raise NotRecordsError(self.path)
+        if whole < len(data):
+            self._file.truncate(whole)
+        for line in data[:whole].splitlines() if count else ():
+            try:
+                record = json.loads(line)
+                self._learn(record)
+            except (ValueError, KeyError, TypeError, AttributeError):  # a line of something else
+                continue
+
+    def _learn(self, record: dict[str, Any]) -> None:
+        self._told.add((record["input"], record["status"]))
+        if record["status"] == Done.status and record["output"] is not None:
+            self._done[_place(record["output"])] = (record.get("input_sha256"), record.get("settings_sha256"))
+
+    def _unwritable(self, error: OSError) -> OutputError:
+        return OutputError(f"{self.path} cannot be written: {error.strerror or error}.")
+
+
+def _place(path: str) -> str:
+    return str(Path(path).absolute())
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else asdict(value)

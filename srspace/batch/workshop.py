@@ -1,0 +1,148 @@
+"""What a run works with: weights that are loaded once, and the stages that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from srspace import modes
+from srspace.batch.deciding import Chosen, Decision, Named
+from srspace.batch.engine import Computer, Reader, Writer
+from srspace.batch.outcome import Made
+from srspace.batch.pipeline import Progress, Run, Stages
+from srspace.batch.plan import Plan
+from srspace.batch.records import Records, fingerprint
+from srspace.batch.settings import BatchSettings
+from srspace.batch.sizing import SizedUpscaler
+from srspace.config import AUTO_WEIGHTS
+from srspace.families import CLEAN, available, serving
+from srspace.hub import (
+    base_flow,
+    check_served,
+    checksum,
+    choose_fusion,
+    is_model_file,
+    usual_mode,
+    weights_scale,
+)
+
+if TYPE_CHECKING:
+    from srspace.upscaler import Upscaler
+
+
+class Workshop:
+    """Runs batches with the same settings; the weights are loaded for the first of them.
+
+    Args:
+        settings: as the user gave them.
+
+    Attributes:
+        settings: with the mode and the weights that they come to.
+        scale: the upscaling factor.
+
+    Raises:
+        UsageError: settings do not go together.
+        WeightsError: weights are not known.
+    """
+
+    def __init__(self, settings: BatchSettings) -> None:
+        if settings.weights == AUTO_WEIGHTS and settings.fusion is not None:
+            settings = replace(settings, weights=base_flow(settings.fusion))  # a network belongs to one flow
+        if settings.weights == AUTO_WEIGHTS and len(available()) == 1:
+            settings = replace(settings, weights=available()[0].weights)  # nothing to choose, and nothing to tell
+        self._chosen = settings.weights == AUTO_WEIGHTS
+        self._external: Upscaler | None = None  # only its file tells the scale
+        if settings.mode is None:
+            mode = usual_mode(CLEAN.weights if self._chosen else settings.weights, settings.fusion)
+        else:
+            mode = modes.find(settings.mode)
+        check_served(settings.weights, mode)
+        settings = replace(settings, mode=mode)
+        if self._chosen:
+            self._families = serving(mode)
+            self.scale = weights_scale(next(iter(self._families)))
+        elif is_model_file(settings.weights):
+            self._external = self._upscaler(settings)
+            self.scale, self._families = self._external.scale, {settings.weights: None}
+        else:
+            self.scale = weights_scale(settings.weights)
+            fusion = None if mode.network is None else choose_fusion(settings.weights, mode.network, settings.fusion)
+            self._families = {settings.weights: fusion}
+        self.settings = settings.for_scale(self.scale)
+        self._loaded: _Loaded | None = None
+
+    def run(self, plan: Plan, progress: Callable[[Progress], None] | None = None) -> Run:
+        """Carry out a plan.
+
+        Args:
+            plan: what to do.
+            progress: as of :class:`srspace.batch.pipeline.Run`.
+
+        Raises:
+            UsageError: the settings do not go together.
+            WeightsError: weights are missing, cannot be fetched or fail their checksum.
+            CheckpointError: weights are damaged or of the wrong kind.
+            ResourceError: the device is not there.
+            OutputError: the file of records cannot be read or written, or another run uses it.
+        """
+        loaded = self._load()
+        settings = self.settings
+        records = None if settings.records is None else Records(settings.records, resume=settings.resume)
+        stages = Stages(Reader(settings, loaded.decide, self.scale), loaded.computers, Writer(settings))
+        return Run(plan, stages, loaded.decide.made, settings, progress, records)
+
+    def _load(self) -> _Loaded:
+        if self._loaded is None:
+            self._loaded = self._load_chosen() if self._chosen else self._load_named()
+        return self._loaded
+
+    def _load_named(self) -> _Loaded:
+        """The same weights for every picture."""
+        settings, mode = self.settings, self.settings.known_mode
+        ((weights, fusion),) = self._families.items()
+        upscaler = self._external or self._upscaler(settings, fusion)
+        upscaler.check(mode, settings.sampling, **settings.parameters)
+        made = self._made(fusion, str(upscaler.device), upscaler.precision)
+        named = replace(
+            made, weights_sha256=checksum(weights), fusion_sha256=None if fusion is None else checksum(fusion)
+        )
+        sized = SizedUpscaler.of(upscaler, settings.size)
+        return _Loaded(Named(named), [Computer(settings, lambda made: sized)])
+
+    def _upscaler(self, settings: BatchSettings, fusion: str | None = None) -> Upscaler:
+        from srspace.upscaler import Upscaler  # loads torch: a mistake is told without it
+
+        return Upscaler.load(
+            settings.weights, modes=[settings.known_mode], fusion=fusion, device=settings.device,
+            precision=settings.precision,
+        )  # fmt: skip
+
+    def _load_chosen(self) -> _Loaded:
+        """For each picture the family of weights that suits it."""
+        from srspace.auto import AutoUpscaler
+
+        settings, mode = self.settings, self.settings.known_mode
+        upscaler = AutoUpscaler(modes=[mode], device=settings.device, precision=settings.precision)
+        made = self._made(None, str(upscaler.device), upscaler.precision)
+
+        def family(made: Made) -> Upscaler:
+            return SizedUpscaler.of(upscaler.family(str(made.weights)), settings.size)
+
+        return _Loaded(Chosen(made, self._families, self._checksums()), [Computer(settings, family)])
+
+    def _made(self, fusion: str | None, device: str, precision: str) -> Made:
+        made = Made.by(self.settings, fusion=fusion, scale=self.scale, device=device, precision=precision)
+        return replace(made, settings_sha256=fingerprint(self.settings, made, self._checksums()))
+
+    def _checksums(self) -> dict[str, str]:
+        names = {name for pair in self._families.items() for name in pair if name is not None}
+        return {name: checksum(name) for name in names}
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What decides on a picture's weights, and what computes."""
+
+    decide: Decision
+    computers: list[Computer]

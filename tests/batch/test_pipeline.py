@@ -1,0 +1,385 @@
+"""Stages overlap within bounds, and whatever ends a run leaves nothing half done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from srspace.batch import BatchSettings, Done, Failed, engine, pipeline, retrying, upscale_files
+from srspace.config import SamplingConfig
+from srspace.errors import ImageError
+from srspace.images import read_picture
+from srspace.models import PreparedSRFlow
+from srspace.upscaler import Upscaler
+from tests.pictures import picture
+
+LIMIT = 20.0
+
+
+@pytest.fixture
+def settings(tiny: Path, tmp_path: Path) -> BatchSettings:
+    return BatchSettings(weights=str(tiny / "x4"), mode="rrdb", output=tmp_path / "out", device="cpu")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six pictures of as many sizes."""
+    for index in range(6):
+        picture(tmp_path / "in" / f"{index}.png", (8 + index, 6), seed=index)
+    return tmp_path / "in"
+
+
+class Rendezvous:
+    """Waits until every stage is at work at the same time, or for too long."""
+
+    def __init__(self, *stages: str) -> None:
+        self.barriers = {stage: threading.Event() for stage in stages}
+
+    def __call__(self, stage: str) -> None:
+        self.barriers[stage].set()
+        for name, event in self.barriers.items():
+            if not event.wait(LIMIT):
+                raise TimeoutError(f"{name} never runs beside {stage}")
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, stage: type, before: Callable[[object], None]) -> None:
+    whole = stage.__call__
+
+    def call(self, given, *more):
+        before(given)
+        return whole(self, given, *more)
+
+    monkeypatch.setattr(stage, "__call__", call)
+
+
+def number(given: object) -> int:
+    job = given if isinstance(given, engine.Job) else given.job
+    return int(job.source.stem)
+
+
+def test_a_picture_is_read_and_another_written_while_one_is_computed(
+    folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+):
+    meet, computed = Rendezvous("read", "compute", "write"), []
+
+    def second(decoded: object) -> bool:
+        computed.append(decoded)
+        return len(computed) == 2
+
+    watched(monkeypatch, engine.Reader, lambda job: number(job) == 5 and meet("read"))
+    watched(monkeypatch, engine.Computer, lambda decoded: second(decoded) and meet("compute"))
+    watched(monkeypatch, engine.Writer, lambda given: number(given) == number(computed[0]) and meet("write"))
+    assert [type(o) for o in upscale_files(folder, settings)] == [Done] * 6
+
+
+def test_outcomes_come_in_order_whatever_takes_longest(
+    folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+):
+    third = threading.Event()
+
+    def wait(given: object) -> None:
+        if number(given) == 3:
+            third.set()
+        if number(given) == 0 and not third.wait(LIMIT):
+            raise TimeoutError
+
+    watched(monkeypatch, engine.Writer, wait)
+    assert [Path(o.input).stem for o in upscale_files(folder, settings) if isinstance(o, Done)] == list("012345")
+
+
+@pytest.mark.parametrize(("room", "most"), [(0, 1), (12 * 6 * 16, 1), (2**30, 6)])
+def test_what_is_decoded_and_not_computed_has_its_bound(
+    folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch, room: int, most: int
+):
+    monkeypatch.setattr(pipeline, "_MOST_BYTES", room)
+    held: set[int] = set()
+    first: list[int] = []
+    seen: list[int] = []
+    whole = engine.Reader.__call__
+
+    def read(self, job, records=None):
+        held.add(number(job))
+        seen.append(len(held))
+        return whole(self, job, records)
+
+    def compute(decoded: object) -> None:
+        first.append(number(decoded))
+        deadline = time.monotonic() + (LIMIT if most > 1 else 0.05)
+        while len(held) < most and len(first) == 1 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        seen.append(len(held))
+        held.discard(number(decoded))
+
+    monkeypatch.setattr(engine.Reader, "__call__", read)
+    watched(monkeypatch, engine.Computer, compute)
+    assert [type(o) for o in upscale_files(folder, settings)] == [Done] * 6
+    assert max(seen) == most
+
+
+def test_results_that_wait_to_be_written_have_their_bound(
+    folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pipeline, "_MOST_BYTES", 0)
+    under_way: set[int] = set()
+
+    def begun(decoded: object) -> None:
+        assert not under_way, "another result is not written yet"
+        under_way.add(number(decoded))
+
+    watched(monkeypatch, engine.Computer, begun)
+    whole = engine.Writer.__call__
+
+    def write(self, computed):
+        time.sleep(0.02)
+        done = whole(self, computed)
+        under_way.discard(number(computed))
+        return done
+
+    monkeypatch.setattr(engine.Writer, "__call__", write)
+    assert [type(o) for o in upscale_files(folder, settings)] == [Done] * 6
+
+
+@pytest.fixture
+def alike(tmp_path: Path) -> Path:
+    """Five pictures of one size and one of another."""
+    for index in range(6):
+        picture(tmp_path / "in" / f"{index}.png", (9, 7) if index == 3 else (8, 6), seed=index)
+    return tmp_path / "in"
+
+
+def in_one_window(monkeypatch: pytest.MonkeyPatch, count: int) -> list[list[int]]:
+    """Have all pictures read before the first is computed; returns the groups that are then computed together."""
+    groups: list[list[int]] = []
+    ready = threading.Semaphore(0)
+    whole, many, one = engine.Reader.__call__, engine.Computer.upscale_many, engine.Computer.__call__
+
+    def read(self, job, records=None):
+        try:
+            return whole(self, job, records)
+        finally:
+            ready.release()
+
+    def wait() -> None:
+        if not groups:
+            assert all(ready.acquire(timeout=LIMIT) for _ in range(count - 1))
+
+    def together(self, group, progress=None):
+        groups.append([number(g) for g in group])
+        return many(self, group, progress)
+
+    def alone(self, decoded, progress=None):
+        wait()
+        groups.append([number(decoded)])
+        return one(self, decoded, progress)
+
+    monkeypatch.setattr(engine.Reader, "__call__", read)
+    monkeypatch.setattr(engine.Computer, "upscale_many", together)
+    monkeypatch.setattr(engine.Computer, "__call__", alone)
+    return groups
+
+
+@pytest.mark.parametrize("mode", ["mean", "rrdb"])
+def test_pictures_of_one_size_are_computed_together_and_are_what_they_are_alone(
+    alike: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch, mode: str
+):
+    drawn = replace(settings, mode=mode, sampling=SamplingConfig(samples=3, seed=5))
+    single = [upscale_files(alike / f"{k}.png", replace(drawn, output=alike.parent / "alone")) for k in range(6)]
+    expected = [read_picture(Path(next(outcomes).output)).rgb for outcomes in single]
+    groups = in_one_window(monkeypatch, 6)
+    outcomes = list(upscale_files(alike, drawn))
+    assert [type(o) for o in outcomes] == [Done] * 6
+    assert sorted(len(group) for group in groups)[-1] > 1 and [3] in groups
+    for outcome, rgb in zip(outcomes, expected, strict=True):
+        assert np.abs(read_picture(Path(outcome.output)).rgb - rgb).max() <= 1 / 255 + 1e-6
+
+
+def test_a_group_that_fails_is_computed_one_by_one(
+    alike: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+):
+    groups = in_one_window(monkeypatch, 6)
+    whole = Upscaler._upscale
+
+    def fragile(self, pictures, *rest, **options):
+        if any(p.rgb.sum() == marked for p in pictures):
+            raise ZeroDivisionError("a bug")
+        return whole(self, pictures, *rest, **options)
+
+    marked = read_picture(alike / "4.png").rgb.sum()
+    monkeypatch.setattr(Upscaler, "_upscale", fragile)
+    outcomes = list(upscale_files(alike, settings))
+    assert [type(o) for o in outcomes] == [Done, Done, Done, Done, Failed, Done]
+    assert any(len(group) > 1 and 4 in group for group in groups)
+
+
+@pytest.mark.parametrize("place", ["features", "conditions", "decode", "write"])
+def test_where_memory_fails_the_others_go_on(
+    alike: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch, place: str
+):
+    """One picture of six takes too much, whatever is tried; of those that are computed with it, none is lost."""
+    drawn = replace(settings, mode="mean", sampling=SamplingConfig(samples=2), retries=1)
+    monkeypatch.setattr(retrying, "FIRST_PAUSE", 0.0)
+    expected = {Path(o.input).stem: read_picture(Path(o.output)).rgb for o in upscale_files(alike, drawn)}
+    thread = threading.local()
+
+    def fail() -> None:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes.")
+
+    whole_pictures, tried = Upscaler._upscale, []
+
+    def known(self, pictures, *rest, **options):
+        thread.broken = any(p.rgb.sum() == marked for p in pictures)
+        return whole_pictures(self, pictures, *rest, **options)
+
+    marked = read_picture(alike / "2.png").rgb.sum()
+    monkeypatch.setattr(Upscaler, "_upscale", known)
+    if place == "write":
+        watched(monkeypatch, engine.Writer, lambda computed: number(computed) == 2 and (tried.append(1), fail()))
+    else:
+        whole = getattr(PreparedSRFlow, place)
+
+        def fragile(self, *given, **named):
+            if getattr(thread, "broken", False):
+                tried.append(1)
+                fail()
+            return whole(self, *given, **named)
+
+        monkeypatch.setattr(PreparedSRFlow, place, fragile)
+    outcomes = list(upscale_files(alike, replace(drawn, output=alike.parent / "again")))
+    assert [type(o) for o in outcomes] == [Done, Done, Failed, Done, Done, Done] and len(tried) > 1
+    for outcome in outcomes:
+        if isinstance(outcome, Done):
+            found = read_picture(Path(outcome.output)).rgb
+            assert np.abs(found - expected[Path(outcome.input).stem]).max() <= 1 / 255 + 1e-6
+
+
+class TestRetries:
+    """The disk and the memory get another chance, damaged pictures do not."""
+
+    @pytest.fixture(autouse=True)
+    def no_pause(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(retrying, "FIRST_PAUSE", 0.0)
+
+    @pytest.mark.parametrize("retries", [1, 2])
+    @pytest.mark.parametrize("stage", ["read", "compute", "write"])
+    def test_what_fails_twice_takes_two_retries(
+        self, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch, stage: str, retries: int
+    ):
+        from srspace import files
+
+        tried: list[str] = []
+
+        def fail(error: Exception) -> None:
+            tried.append(stage)
+            if len(tried) <= 2:
+                raise error
+
+        if stage == "read":
+            whole = Path.read_bytes
+
+            def read(self: Path) -> bytes:
+                if self.stem == "1":
+                    fail(OSError(5, "Input/output error"))
+                return whole(self)
+
+            monkeypatch.setattr(Path, "read_bytes", read)
+        elif stage == "compute":
+            watched(monkeypatch, engine.Computer, lambda given: number(given) == 1 and fail(MemoryError()))
+        else:
+            sync = files.os.fsync
+            monkeypatch.setattr(
+                files.os, "fsync", lambda handle: (fail(OSError(5, "Input/output error")), sync(handle))
+            )
+        only = upscale_files(folder / "1.png", replace(settings, retries=retries))
+        assert [type(o) for o in only] == [Done if retries == 2 else Failed]
+        assert len(tried) == retries + 1
+
+    def test_a_damaged_picture_is_read_once(
+        self, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+    ):
+        (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:-20])
+        tried: list[int] = []
+        watched(monkeypatch, engine.Reader, lambda job: tried.append(number(job)))
+        (outcome,) = upscale_files(folder / "1.png", replace(settings, retries=3))
+        assert isinstance(outcome, Failed) and isinstance(outcome.error, ImageError) and tried == [1]
+
+
+class TestEnds:
+    """A run that ends early tells what it did, and leaves no thread and nothing half-written."""
+
+    def check(self, folder: Path, outcomes: list) -> None:
+        written = {p.name for p in (folder.parent / "out").iterdir()}
+        assert written == {Path(o.output).name for o in outcomes if isinstance(o, Done)}
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("srspace")]
+
+    def test_a_stopped_run_finishes_what_is_written_and_gives_up_the_rest(
+        self, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+    ):
+        outcomes = upscale_files(folder, replace(settings, mode="mean", sampling=SamplingConfig(batch_size=1)))
+        writing, steps = threading.Event(), []
+
+        def begin(computed: object) -> None:
+            writing.set()
+            time.sleep(0.1)
+
+        whole = PreparedSRFlow.decode
+
+        def decode(self, latents, conditions):
+            if writing.wait(0.001 if not steps else LIMIT):  # the second picture, while the first is written
+                steps.append(1)
+                outcomes.stop()
+            return whole(self, latents, conditions)
+
+        watched(monkeypatch, engine.Writer, begin)
+        monkeypatch.setattr(PreparedSRFlow, "decode", decode)
+        found = list(outcomes)
+        assert [type(o) for o in found] == [Done]
+        assert len(steps) < 3, "the second is given up at its next step"
+        assert len(outcomes) == 6
+        self.check(folder, found)
+
+    def test_the_first_failure_ends_the_run_when_asked(self, folder: Path, settings: BatchSettings):
+        (folder / "2.png").write_bytes(b"no picture")
+        found = list(upscale_files(folder, replace(settings, fail_fast=True)))
+        assert [Path(o.input).stem for o in found if isinstance(o, Failed)] == ["2"]
+        assert len(found) < 6
+        self.check(folder, found)
+        assert len(list(upscale_files(folder, settings))) == 6
+
+    def test_an_error_of_the_one_who_asks_ends_the_threads(self, folder: Path, settings: BatchSettings):
+        outcomes = upscale_files(folder, settings, progress=lambda progress: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            list(outcomes)
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("srspace")]
+
+
+def test_several_computers_share_the_pictures(folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch):
+    from srspace.batch import Workshop
+    from srspace.batch.inputs import find_inputs
+    from srspace.batch.plan import Plan
+
+    workshop = Workshop(settings)
+    loaded = workshop._load()
+    loaded.computers.append(engine.Computer(workshop.settings, loaded.computers[0]._upscaler))
+    both = threading.Barrier(2)
+    threads: list[str] = []
+
+    def meet(given: object) -> None:
+        threads.append(threading.current_thread().name)
+        if number(given) in (0, 1):
+            both.wait(LIMIT)
+
+    watched(monkeypatch, engine.Computer, meet)
+    found = list(workshop.run(Plan(find_inputs([folder], recursive=False), workshop.settings, workshop.scale)))
+    assert [type(o) for o in found] == [Done] * 6 and len(set(threads)) == 2
+
+
+def test_torch_and_its_errors_are_known_as_lack_of_memory():
+    assert retrying.passing(torch.OutOfMemoryError("CUDA out of memory"))
+    assert not retrying.passing(ZeroDivisionError())
