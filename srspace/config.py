@@ -224,8 +224,8 @@ class TrainConfig(_Config):
 
     Attributes:
         iterations: updates of the weights.
-        batch_size: patches in a batch, per process and per accumulated batch.
-        accumulate: batches whose gradients are averaged for one update.
+        batch_size: patches in a batch.
+        accumulate: batches of one process whose gradients are averaged for one update, with those of all others.
         patch: side of an HR patch, in pixels.
         learning_rate: Adam's step size where the schedule starts.
         betas: decay of Adam's averages of the gradient and of its square, in [0, 1).

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -32,12 +32,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     final = _final(path)
-    with _as_output_error(path):
-        handle, temporary = _locked_temporary(final)
+    handle, temporary = -1, _temporary_name(final)  # known before the file is there: interruptions come at any moment
     try:
         with _as_output_error(path):
+            handle = _locked(temporary)
+        with _as_output_error(path):
             yield temporary
-            temporary.chmod(0o666 & ~_umask())
             if fcntl is None:
                 os.close(handle)
                 handle = -1
@@ -69,10 +69,13 @@ def check_writable(path: Path) -> None:
     """
     path = Path(path)
     final = _final(path)
-    with _as_output_error(path):
-        handle, temporary = _locked_temporary(final)
-        os.close(handle)
-        temporary.unlink(missing_ok=True)  # now that it is not locked, another thread may have taken it for a leftover
+    temporary = _temporary_name(final)
+    try:
+        with _as_output_error(path):
+            os.close(_locked(temporary))
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def remove_leftovers(folder: Path) -> list[Path]:
@@ -122,15 +125,20 @@ def _final(path: Path) -> Path:
         return path.resolve() if path.is_symlink() else path
 
 
-def _locked_temporary(path: Path) -> tuple[int, Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _temporary_name(path: Path) -> Path:
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}{_SUFFIX}")
+
+
+def _locked(temporary: Path) -> int:
+    """A descriptor of the new file, locked while it is open."""
+    temporary.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=_SUFFIX, dir=path.parent)
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         if fcntl is not None:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(handle, fcntl.LOCK_EX)
         if fcntl is None or os.fstat(handle).st_nlink:
-            return handle, Path(name)
+            return handle
         os.close(handle)  # taken for a leftover before it was locked
 
 
@@ -155,9 +163,3 @@ def _as_output_error(path: Path) -> Iterator[None]:
         raise OutputError(f"{path} cannot be written: a file stands where its folder should be.") from error
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, in some versions of Python
         raise OutputError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -33,7 +33,7 @@ from tests.documents import BATCH, BENCHMARK, DOCUMENTS, README, blocks, command
 from tests.pictures import picture
 from tests.report.made import results
 
-FOREIGN = {"--benchmark-enable", "--nproc-per-node"}
+FOREIGN = {"--benchmark-enable", "--max-restarts", "--nnodes", "--nproc-per-node", "--rdzv-endpoint"}
 """Options of pytest and torchrun."""
 
 SHOWN = [(path, words) for path in DOCUMENTS for words in commands(text_of(path))]

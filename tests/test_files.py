@@ -90,3 +90,16 @@ def test_what_cannot_be_written_is_said(tmp_path: Path, write):
 def test_looking_whether_a_file_can_be_written_leaves_none(tmp_path: Path):
     check_writable(tmp_path / "deep" / "a.png")
     assert list((tmp_path / "deep").iterdir()) == []
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="no such locks")
+@pytest.mark.parametrize("write", [check_writable, lambda path: write_bytes(path, b"x")])
+def test_an_interruption_while_a_file_is_made_leaves_none(tmp_path: Path, monkeypatch, write):
+    def interrupted(*_: object) -> None:
+        assert list(tmp_path.iterdir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files.fcntl, "flock", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []

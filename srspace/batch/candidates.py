@@ -34,7 +34,9 @@ def check_candidates(stem: Path, count: int, mark: Provenance, *, overwrite: boo
         OutputError: something else is there, or the folder cannot be written to.
     """
     for index in range(count):
-        check_beside(candidate_path(stem, index), _of_candidate(mark, index), overwrite=overwrite)
+        path = candidate_path(stem, index)
+        if index == 0 or path.exists() or path.is_symlink():  # they share a folder
+            check_beside(path, _of_candidate(mark, index), overwrite=overwrite)
     remove_leftovers(stem.parent)
 
 

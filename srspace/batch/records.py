@@ -39,8 +39,7 @@ def fingerprint(settings: BatchSettings, made: Made, checksums: dict[str, str]) 
     for f in fields(settings):
         if f.name not in _TOLD_BY_MADE | _NOT_IN_RESULTS:
             asked[f.name] = getattr(settings, f.name)
-    for key in ("save_samples", "uncertainty"):
-        asked[key] = getattr(settings, key) is not None
+    asked |= {key: getattr(settings, key) is not None for key in ("save_samples", "uncertainty")}
     asked["checksums"] = sorted(checksums.values())
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=_plain).encode()).hexdigest()
 

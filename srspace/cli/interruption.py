@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
 
+from srspace.cli.failures import EXIT_INTERRUPTED, EXIT_TERMINATED
+
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -26,8 +28,8 @@ class Interruption:
 
     @property
     def exit_code(self) -> int:
-        """As shells tell a program that a signal has ended."""
-        return 128 + (self.signal or 0)
+        """What the process is to end with; shells tell of programs that a signal has ended likewise."""
+        return EXIT_TERMINATED if self.signal == signal.SIGTERM else EXIT_INTERRUPTED
 
 
 class InterruptedRunError(Exception):

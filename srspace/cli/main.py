@@ -32,7 +32,7 @@ app = App(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Super-resolution that samples the space of plausible pictures and collapses it where you want.",
     epilog="Exit codes: 0 all done; 1 some pictures failed; 2 bad usage; 3 weights missing, damaged or unreachable; "
-    "70 a bug in srspace; 130 interrupted (143 by SIGTERM).",
+    "70 a bug in srspace; 130 interrupted; 143 ended by SIGTERM.",
 )
 app.command("upscale", epilog=upscale.epilog())(upscale.upscale)
 app.command("explore")(explore.explore)

@@ -87,16 +87,18 @@ def _command(kind: Kind) -> Callable[..., None]:
         training = Training.of(kind.name, given)
 
         from srspace.devices import pick_device
-        from srspace.training.processes import process_group
+        from srspace.training.processes import process_group, rank
         from srspace.training.run import build_task, train
         from srspace.training.sources import Sources
 
         with process_group(pick_device(device)) as where:
-            with named_progress(quiet=False) as progress:
+            first = rank() == 0
+            with named_progress(quiet=not first) as progress:
                 sources = Sources(tuple(data), val, training.data, training.train, where, progress)
                 task = build_task(training, sources)
             train(task, training, out, resume=not restart, report=_report)
-        message(f"saved {out}")
+        if first:
+            message(f"saved {out}")
 
     train.__doc__ = f"{kind.help}\n\nOptions given here override those of --config, which override those of --recipe."
     return train

@@ -18,6 +18,7 @@ from srspace.hub import resolve_weights
 from srspace.models import Assessor
 from srspace.models.statistics import SMALLEST, luma_chroma, statistics
 from srspace.training.benefit import benefit, sharpness
+from srspace.training.processes import divided
 from srspace.training.settings import AssessorTaskConfig
 from srspace.training.sources import Pairs, Sources
 from srspace.training.task import Task
@@ -108,11 +109,15 @@ class AssessorTask(Task):
     def start(self, *, resumed: bool) -> None:
         """Make the images, and take their statistics."""
         most = self.config.examples
-        parts = []
-        for i in range(0, most, _AT_A_TIME):
-            parts.append(self._examples(min(_AT_A_TIME, most - i)))
+
+        def make(k: int) -> tuple[Tensor, ...]:
+            done = k * _AT_A_TIME
+            made = self._examples(min(_AT_A_TIME, most - done))
             if self._progress is not None:
-                self._progress(min(1.0, (i + _AT_A_TIME) / most))
+                self._progress(min(1.0, (done + _AT_A_TIME) / most))
+            return made
+
+        parts = divided(-(-most // _AT_A_TIME), make, self.batches.pool.device)
         *ways, self.targets = (torch.cat(part) for part in zip(*parts, strict=True))
         self.ways = tuple(ways)
         if not resumed and self.config.start is None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from srspace.data.augment import oriented
 from srspace.data.pools import Pool
 from srspace.training.candidates import CandidateSource
+from srspace.training.processes import divided
 
 _AT_A_TIME = 16
 
@@ -106,15 +107,20 @@ class CandidateDrawing:
     def draw(self, count: int) -> CandidatePool:
         """Candidates of so many fresh patches."""
         counts = [(count + i) // len(self.flows) for i in range(len(self.flows))]
-        return CandidatePool.joined([self._of(flow, n) for flow, n in zip(self.flows, counts, strict=True) if n])
-
-    def _of(self, flow: FlowPictures, count: int) -> CandidatePool:
         # A batch at a time: a thousand patches in float32 would take more room than the pool itself.
-        counts = [min(_AT_A_TIME, count - done) for done in range(0, count, _AT_A_TIME)]
-        pairs = (flow.pool.draw(n, self.patch) for n in counts)
-        return CandidatePool.joined(
-            [CandidatePool.drawn(flow.source, hr, lr, self.samples, self.temperatures) for hr, lr in pairs]
-        )
+        parts = [
+            (flow, min(_AT_A_TIME, most - done))
+            for flow, most in zip(self.flows, counts, strict=True)
+            for done in range(0, most, _AT_A_TIME)
+        ]
+
+        def make(k: int) -> tuple[Tensor, Tensor]:
+            flow, n = parts[k]
+            pool = CandidatePool.drawn(flow.source, *flow.pool.draw(n, self.patch), self.samples, self.temperatures)
+            return pool.candidates, pool.hr
+
+        drawn = divided(len(parts), make, self.flows[0].pool.device)
+        return CandidatePool.joined([CandidatePool(candidates, hr) for candidates, hr in drawn])
 
 
 def _bytes(images: Tensor) -> Tensor:

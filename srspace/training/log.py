@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from srspace.errors import TrainingError
-from srspace.training.processes import rank
+from srspace.files import write_bytes
+from srspace.training.processes import add_up, rank
 
 
 class Lap:
@@ -22,6 +23,7 @@ class Lap:
     def __init__(self, iteration: int, skipped: float = 0.0) -> None:
         self.iteration, self.skipped, self.start = iteration, skipped, time.monotonic()
         self.losses: list[Tensor] = []
+        """Of every step, this process's share of the mean loss."""
 
     def figures(self, iteration: int, skipped: Tensor, rate: float) -> dict[str, Any]:
         """The mean loss, over the steps where it is finite, and the speed.
@@ -29,7 +31,7 @@ class Lap:
         Raises:
             TrainingError: it is finite nowhere.
         """
-        losses = torch.stack(self.losses).tolist()
+        losses = add_up(torch.stack(self.losses)).tolist()
         finite = [loss for loss in losses if math.isfinite(loss)]
         if not finite:
             raise TrainingError(
@@ -59,3 +61,22 @@ class Log:
             file.write(json.dumps(record) + "\n")
         if self.report is not None:
             self.report(record)
+
+    def rewind(self, iteration: int) -> None:
+        """Forget the last records, as far as they are of later iterations than a training goes on from."""
+        if rank() != 0 or not self.path.exists():
+            return
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        kept = len(lines)
+        while kept and _iteration(lines[kept - 1]) > iteration:
+            kept -= 1
+        if kept < len(lines):
+            write_bytes(self.path, b"".join(lines[:kept]))
+
+
+def _iteration(line: bytes) -> float:
+    """Of a record; infinity where a killed process has left half of one."""
+    try:
+        return float(json.loads(line)["iteration"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from srspace.training.averaging import WeightAverage
 from srspace.training.graph import StepGraphs
 from srspace.training.log import Lap, Log
 from srspace.training.optimizer import Optimizer
-from srspace.training.processes import first_clock, rank, seed_batch, share_weights, world_size
+from srspace.training.processes import first_clock, of_first, rank, seed_batch, share_weights, world_size
 from srspace.training.schedule import learning_rate
 from srspace.training.settings import Execution
 from srspace.training.state import Progress, load_state, save_state
@@ -42,8 +43,8 @@ class Loop:
     resume from and a log with one JSON object per line. Where the task validates, a further model folder ``best``
     holds the weights that did best, because a long training on few pictures learns them by heart.
 
-    In a process group (``torchrun``) every process draws its own batches, gradients are averaged, and the first
-    process alone validates, logs and saves.
+    In a process group (``torchrun``) the processes share the batches of an update, and what an update does depends on
+    its batches alone, not on who drew them. The first process alone validates, logs and touches the folder.
 
     Args:
         task: what is trained; its network is on the device where it is to be trained.
@@ -76,7 +77,7 @@ class Loop:
         self.optimizer = Optimizer(network, config, task.rates)
         self.average = WeightAverage(self.optimizer.parameters, config.ema)
         self.device = self.optimizer.device
-        self.progress = Progress()
+        self.progress = Progress(batches=config.accumulate * world_size(), accumulate=config.accumulate)
         self._loss = torch.compile(task.loss) if self.execution.compile else task.loss
         # Convolutions with gradients are many times slower in bfloat16 on a CPU.
         self._mixed = self.execution.amp and self.device.type != "cpu"
@@ -87,15 +88,31 @@ class Loop:
     def resume(self) -> bool:
         """Go on from the state in the folder; returns whether there was one.
 
+        An update still takes as many batches as before, however many processes there are now.
+
         Raises:
             CheckpointError: the state is damaged or belongs to another training.
         """
         path = self.out_dir / STATE_FILE
-        if not path.exists():
+        # Other hosts need not see the folder.
+        state = of_first(path.read_bytes() if rank() == 0 and path.exists() else None)
+        if state is None:
             return False
-        self.progress = load_state(path, self.optimizer, self.average)
+        found = load_state(path, state, self.task.network, self.optimizer, self.average)
+        self.progress = replace(found, accumulate=self.config.accumulate, batches=self._batches(found))
+        self._log.rewind(self.progress.iteration)
         logger.info("resumed at iteration %d", self.progress.iteration)
         return True
+
+    def _batches(self, found: Progress) -> int:
+        """How many batches an update of a resumed training takes."""
+        now = self.config.accumulate * world_size()
+        if found.accumulate != self.config.accumulate:
+            return now
+        if found.batches < world_size():
+            logger.warning("an update takes %d batches from now on; before, %d", now, found.batches)
+            return now
+        return found.batches
 
     def run(self) -> dict[str, Any]:
         """Train to the end, or to the time limit, and save; returns the last log record.
@@ -113,8 +130,9 @@ class Loop:
 
     def _started(self) -> dict[str, Any]:
         self.task.network.train()
-        seed_batch(self.device, self.config.seed, self.progress.iteration, _START + rank())
+        seed_batch(self.device, self.config.seed, self.progress.iteration, _START)
         self.task.start(resumed=self.progress.iteration > 0)
+        share_weights(self.task.network)  # some are set by what the start has drawn
         return self._run()
 
     def _run(self) -> dict[str, Any]:
@@ -154,22 +172,22 @@ class Loop:
         if rank() == 0:
             with self.average.in_place():
                 self._save_model(self.out_dir)
-            save_state(self.out_dir / STATE_FILE, self.progress, self.optimizer, self.average)
+            save_state(self.out_dir / STATE_FILE, self.progress, self.task.network, self.optimizer, self.average)
 
     def _step(self, rate: float) -> Tensor:
-        iteration, batches = self.progress.iteration, self.config.accumulate
+        iteration, batches = self.progress.iteration, self.progress.batches
         self.optimizer.set_learning_rate(rate)
         self.average.set_iteration(iteration)
         self.optimizer.clear()
         losses = []
-        seed_batch(self.device, self.config.seed, iteration, _PREPARATION + rank())
+        seed_batch(self.device, self.config.seed, iteration, _PREPARATION)
         kind = self.task.prepare(iteration)
-        for k in range(batches):
-            seed_batch(self.device, self.config.seed, iteration, rank() * batches + k)
+        for slot in range(rank(), batches, world_size()):
+            seed_batch(self.device, self.config.seed, iteration, slot)
             losses.append(self._graphs(("batch", kind), self._add_batch))
         self.optimizer.exchange()
         self._graphs("update", self._update)
-        return torch.stack(losses).mean()
+        return torch.stack(losses).sum() / batches
 
     def _add_batch(self) -> Tensor:
         batch = self.task.batch()
@@ -179,7 +197,7 @@ class Loop:
         return loss.detach()
 
     def _update(self) -> Tensor:
-        norm = self.optimizer.update()
+        norm = self.optimizer.update(self.progress.batches)
         self.average.update()
         return norm
 

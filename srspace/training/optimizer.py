@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from srspace.config import TrainConfig
-from srspace.training.processes import world_size
+from srspace.training.processes import add_up
 
 
 class Optimizer:
@@ -23,7 +22,7 @@ class Optimizer:
 
     Args:
         network: on its device.
-        config: betas, clipping norm and accumulated batches apply.
+        config: betas and clipping norm apply.
         rates: factors on the learning rate by name prefix; the first that fits counts.
 
     Raises:
@@ -36,7 +35,7 @@ class Optimizer:
             raise ValueError("the network has no parameters to train")
         self.parameters = [p for _, p in named]
         self.device = self.parameters[0].device
-        self.clip_norm, self.batches = config.clip_norm, config.accumulate
+        self.clip_norm = config.clip_norm
         self.gradient = torch.zeros(sum(p.numel() for p in self.parameters), device=self.device)
         self._gradients = _views(self.gradient, self.parameters)
         on_gpu = self.device.type == "cuda"
@@ -72,12 +71,15 @@ class Optimizer:
 
     def exchange(self) -> None:
         """Add up the gradients of all processes."""
-        if world_size() > 1:
-            dist.all_reduce(self.gradient)
+        add_up(self.gradient)
 
-    def update(self) -> Tensor:
-        """Change the weights; returns the norm of the gradient before it was clipped."""
-        self.gradient.div_(world_size() * self.batches)
+    def update(self, batches: int = 1) -> Tensor:
+        """Change the weights; returns the norm of the gradient before it was clipped.
+
+        Args:
+            batches: over how many batches the gradient was added up, in all processes together.
+        """
+        self.gradient.div_(batches)
         norm: Tensor = torch.linalg.vector_norm(self.gradient)
         self.gradient.mul_((self.clip_norm / (norm + 1e-6)).clamp(max=1.0))
         # The fused kernel leaves weights and moments alone where this is 1.

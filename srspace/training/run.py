@@ -14,7 +14,7 @@ from srspace.files import write_bytes
 from srspace.tf32 import exact_float32
 from srspace.training.kinds import Training
 from srspace.training.loop import Loop
-from srspace.training.processes import rank
+from srspace.training.processes import rank, restarted
 from srspace.training.sources import Sources
 from srspace.training.task import Task
 
@@ -52,7 +52,8 @@ def train(
         task: as :func:`build_task` made it.
         training: the same settings; they are written into the folder, too, in ``options.json``.
         out_dir: run folder, see :class:`~srspace.training.loop.Loop`.
-        resume: go on from the folder's state, if there is one.
+        resume: go on from the folder's state, if there is one; a process that ``torchrun`` had to start again does so
+            in any case.
         report: called with every log record.
 
     Returns:
@@ -66,6 +67,6 @@ def train(
     loop = Loop(task, training.train, out_dir, execution=training.execution, report=report)
     if rank() == 0:
         write_bytes(out_dir / OPTIONS_FILE, (json.dumps(training.values(), indent=2) + "\n").encode())
-    if resume:
+    if restarted(loop.device) or resume:
         loop.resume()
     return loop.run()

@@ -133,3 +133,13 @@ def test_patches_must_hold_the_smallest_crop(tiles: torch.Tensor):
         AssessorTaskConfig(grey_share=1.5)
     with pytest.raises(UsageError, match="2 examples"):
         AssessorTaskConfig(examples=1)
+
+
+def test_an_interrupted_training_goes_on_with_the_same_usual_values(tiles: torch.Tensor, tmp_path: Path):
+    Loop(task(tiles), replace(SETTINGS, iterations=1), tmp_path, execution=EXACT).run()
+    again = task(tiles)
+    before = Loop(again, SETTINGS, tmp_path, execution=EXACT)
+    assert before.resume() and again.network.centre.abs().max() > 0
+    centre = again.network.centre.clone()
+    before.run()
+    assert torch.equal(again.network.centre, centre)

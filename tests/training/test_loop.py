@@ -186,3 +186,29 @@ def test_mixed_precision_computes_the_loss_in_bfloat16(tmp_path: Path):
         loop._mixed = mixed
         loop.run()
     assert types == [torch.float32, torch.float32, torch.float32, torch.bfloat16]
+
+
+def test_a_resumed_training_forgets_what_the_log_holds_of_later_iterations(tmp_path: Path):
+    config = replace(SHORT, log_every=1, save_every=4)
+    Loop(ToyTask(), replace(config, iterations=4), tmp_path, execution=EXACT).run()
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"iteration": 5, "loss": 1.0}\n{"iterat')  # killed
+    loop = Loop(ToyTask(), config, tmp_path, execution=EXACT)
+    assert loop.resume()
+    loop.run()
+    assert [record["iteration"] for record in log(tmp_path)] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(("processes", "accumulate", "batches"), [(2, 1, 4), (3, 1, 4), (8, 1, 8), (2, 3, 6)])
+def test_an_update_takes_as_many_batches_as_before(
+    tmp_path: Path, monkeypatch, processes: int, accumulate: int, batches: int
+):
+    """Where four processes trained before, unless they are more now, or that is changed."""
+    loop = Loop(ToyTask(), replace(SHORT, iterations=1), tmp_path, execution=EXACT)
+    loop.progress.batches = 4
+    loop.run()
+    loop = Loop(ToyTask(), replace(SHORT, accumulate=accumulate), tmp_path, execution=EXACT)
+    with monkeypatch.context() as patched:
+        patched.setattr("srspace.training.loop.world_size", lambda: processes)
+        loop.resume()
+    assert loop.progress.batches == batches
