@@ -17,7 +17,15 @@ from srspace.batch.settings import BatchSettings
 from srspace.batch.sizing import SizedUpscaler
 from srspace.config import AUTO_WEIGHTS
 from srspace.families import CLEAN, available, serving
-from srspace.hub import base_flow, checksum, choose_fusion, usual_mode, weights_scale
+from srspace.hub import (
+    base_flow,
+    check_served,
+    checksum,
+    choose_fusion,
+    is_model_file,
+    usual_mode,
+    weights_scale,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -47,14 +55,19 @@ class Workshop:
         if settings.weights == AUTO_WEIGHTS and len(available()) == 1:
             settings = replace(settings, weights=available()[0].weights)  # nothing to choose, and nothing to tell
         self._chosen = settings.weights == AUTO_WEIGHTS
+        self._external: list[Upscaler] = []  # only its file tells the scale
         if settings.mode is None:
             mode = usual_mode(CLEAN.weights if self._chosen else settings.weights, settings.fusion)
         else:
             mode = modes.find(settings.mode)
+        check_served(settings.weights, mode)
         settings = replace(settings, mode=mode)
         if self._chosen:
             self._families = serving(mode)
             self.scale = weights_scale(next(iter(self._families)))
+        elif is_model_file(settings.weights):
+            self._external = self._upscalers(settings)
+            self.scale, self._families = self._external[0].scale, {settings.weights: None}
         else:
             self.scale = weights_scale(settings.weights)
             fusion = None if mode.network is None else choose_fusion(settings.weights, mode.network, settings.fusion)
@@ -79,7 +92,7 @@ class Workshop:
         loaded = self._load()
         settings = self.settings
         records = None if settings.records is None else Records(settings.records, resume=settings.resume)
-        stages = Stages(Reader(settings, loaded.decide, self.scale), loaded.computers, Writer())
+        stages = Stages(Reader(settings, loaded.decide, self.scale), loaded.computers, Writer(settings))
         return Run(plan, stages, loaded.decide.made, settings, progress, records)
 
     def _load(self) -> _Loaded:
@@ -89,14 +102,9 @@ class Workshop:
 
     def _load_named(self) -> _Loaded:
         """The same weights for every picture."""
-        from srspace.upscaler import Upscaler  # loads torch: a mistake is told without it
-
         settings, mode = self.settings, self.settings.known_mode
         ((weights, fusion),) = self._families.items()
-        upscalers = [
-            Upscaler.load(weights, modes=[mode], fusion=fusion, device=str(device), precision=settings.precision)
-            for device in self._devices()
-        ]
+        upscalers = self._external or self._upscalers(settings, fusion)
         for upscaler in upscalers:
             upscaler.check(mode, settings.sampling, **settings.parameters)
         made = self._made(fusion, upscalers)
@@ -106,13 +114,26 @@ class Workshop:
         each = self._each(len(upscalers))
         return _Loaded(Named(named), [_computer(each, upscaler, lambda made, u=upscaler: u) for upscaler in upscalers])
 
+    def _upscalers(self, settings: BatchSettings, fusion: str | None = None) -> list[Upscaler]:
+        """One for each device."""
+        from srspace.upscaler import Upscaler  # loads torch: a mistake is told without it
+
+        return [
+            Upscaler.load(
+                settings.weights, modes=[settings.known_mode], fusion=fusion, device=str(device),
+                precision=settings.precision,
+            )
+            for device in _devices(settings)
+        ]  # fmt: skip
+
     def _load_chosen(self) -> _Loaded:
         """For each picture the family of weights that suits it."""
         from srspace.auto import AutoUpscaler
 
         settings, mode = self.settings, self.settings.known_mode
         upscalers = [
-            AutoUpscaler(modes=[mode], device=str(device), precision=settings.precision) for device in self._devices()
+            AutoUpscaler(modes=[mode], device=str(device), precision=settings.precision)
+            for device in _devices(self.settings)
         ]
         each = self._each(len(upscalers))
         computers = [
@@ -121,28 +142,27 @@ class Workshop:
         made = self._made(None, upscalers)
         return _Loaded(Chosen(made, self._families, self._checksums()), computers)
 
-    def _devices(self) -> list[torch.device]:
-        from srspace.devices import pick_devices
-
-        return pick_devices(self.settings.device)
-
     def _each(self, count: int) -> BatchSettings:
         """The settings of each of so many computers: on a CPU, they share its memory."""
         settings, limit = self.settings, self.settings.sampling.max_memory
-        if count == 1 or limit is None or self._devices()[0].type != "cpu":
+        if count == 1 or limit is None or _devices(self.settings)[0].type != "cpu":
             return settings
         return replace(settings, sampling=replace(settings.sampling, max_memory=limit // count))
 
     def _made(self, fusion: str | None, upscalers: Sequence[Upscaler | AutoUpscaler]) -> Made:
         device = ",".join(str(upscaler.device) for upscaler in upscalers)
-        made = Made.by(
-            self.settings, fusion=fusion, scale=self.scale, device=device, precision=upscalers[0].precision
-        )
+        made = Made.by(self.settings, fusion=fusion, scale=self.scale, device=device, precision=upscalers[0].precision)
         return replace(made, settings_sha256=fingerprint(self.settings, made, self._checksums()))
 
     def _checksums(self) -> dict[str, str]:
         names = {name for pair in self._families.items() for name in pair if name is not None}
         return {name: checksum(name) for name in names}
+
+
+def _devices(settings: BatchSettings) -> list[torch.device]:
+    from srspace.devices import pick_devices  # loads torch, too
+
+    return pick_devices(settings.device)
 
 
 def _computer(

@@ -330,7 +330,7 @@ def _listed(names: list[str]) -> str:
 
 def epilog() -> str:
     """What stands below the options: every mode, with what it does."""
-    every = modes.every().values()
+    every = (*modes.every().values(), modes.EXTERNAL)
     column = 4 + max(len(mode.name) for mode in every)
     lines = [_hanging(f"  {mode.name:<{column - 2}}{mode.help}", column) for mode in every]
     return escape("\n".join(["Modes:", *lines]))
@@ -373,7 +373,10 @@ def _write_grid(target: Path, options: Options) -> None:
 
     upscaled = options.settings()
     settings = ExploreSettings(
-        weights=upscaled.weights, sampling=upscaled.sampling, device=_first(upscaled.device), precision=upscaled.precision
+        weights=upscaled.weights,
+        sampling=upscaled.sampling,
+        device=_first(upscaled.device),
+        precision=upscaled.precision,
     )
     with named_progress(quiet=options.quiet or options.as_json) as report:
         write_grid(target, Path(options.inputs[0]), settings, report)
