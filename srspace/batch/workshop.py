@@ -57,14 +57,17 @@ class Workshop:
             fusion = None if mode.network is None else choose_fusion(settings.weights, mode.network, settings.fusion)
             self._families = {settings.weights: fusion}
         self.settings = settings.for_scale(self.scale)
-        self._loaded: _Loaded | None = None
+        self._loaded: Loaded | None = None
 
-    def run(self, plan: Plan, progress: Callable[[Progress], None] | None = None) -> Run:
+    def run(
+        self, plan: Plan, progress: Callable[[Progress], None] | None = None, records: Records | None = None
+    ) -> Run:
         """Carry out a plan.
 
         Args:
             plan: what to do.
             progress: as of :class:`srspace.batch.pipeline.Run`.
+            records: take records of several runs, and stay open (None: those that the settings name).
 
         Raises:
             UsageError: the settings do not go together.
@@ -73,18 +76,25 @@ class Workshop:
             ResourceError: the device is not there.
             OutputError: the file of records cannot be read or written, or another run uses it.
         """
-        loaded = self._load()
+        loaded = self.load()
         settings = self.settings
-        records = None if settings.records is None else Records(settings.records, resume=settings.resume)
+        own = records is None and settings.records is not None
+        if records is None and settings.records is not None:
+            records = Records(settings.records, resume=settings.resume)
         stages = Stages(Reader(settings, loaded.decide, self.scale), loaded.computers, Writer())
-        return Run(plan, stages, loaded.decide.made, settings, progress, records)
+        return Run(plan, stages, loaded.decide.made, settings, progress, records, close_records=own)
 
-    def _load(self) -> _Loaded:
+    def load(self) -> Loaded:
+        """What decides on weights and what computes; loaded at the first call.
+
+        Raises:
+            SRSpaceError: as for :meth:`run`.
+        """
         if self._loaded is None:
             self._loaded = self._load_chosen() if self._chosen else self._load_named()
         return self._loaded
 
-    def _load_named(self) -> _Loaded:
+    def _load_named(self) -> Loaded:
         """The same weights for every picture."""
         from srspace.upscaler import Upscaler  # loads torch: a mistake is told without it
 
@@ -99,9 +109,9 @@ class Workshop:
             made, weights_sha256=checksum(weights), fusion_sha256=None if fusion is None else checksum(fusion)
         )
         sized = SizedUpscaler.of(upscaler, settings.size)
-        return _Loaded(Named(named), [Computer(settings, lambda made: sized)])
+        return Loaded(Named(named), [Computer(settings, lambda made: sized)])
 
-    def _load_chosen(self) -> _Loaded:
+    def _load_chosen(self) -> Loaded:
         """For each picture the family of weights that suits it."""
         from srspace.auto import AutoUpscaler
 
@@ -112,7 +122,7 @@ class Workshop:
         def family(made: Made) -> Upscaler:
             return SizedUpscaler.of(upscaler.family(str(made.weights)), settings.size)
 
-        return _Loaded(Chosen(made, self._families, self._checksums()), [Computer(settings, family)])
+        return Loaded(Chosen(made, self._families, self._checksums()), [Computer(settings, family)])
 
     def _made(self, fusion: str | None, device: str, precision: str) -> Made:
         made = Made.by(self.settings, fusion=fusion, scale=self.scale, device=device, precision=precision)
@@ -124,8 +134,13 @@ class Workshop:
 
 
 @dataclass(frozen=True)
-class _Loaded:
-    """What decides on a picture's weights, and what computes."""
+class Loaded:
+    """What a workshop has loaded.
+
+    Attributes:
+        decide: decides on a picture's weights.
+        computers: as of :class:`srspace.batch.pipeline.Stages`.
+    """
 
     decide: Decision
     computers: list[Computer]

@@ -365,7 +365,7 @@ def test_several_computers_share_the_pictures(folder: Path, settings: BatchSetti
     from srspace.batch.plan import Plan
 
     workshop = Workshop(settings)
-    loaded = workshop._load()
+    loaded = workshop.load()
     loaded.computers.append(engine.Computer(workshop.settings, loaded.computers[0]._upscaler))
     both = threading.Barrier(2)
     threads: list[str] = []
