@@ -88,7 +88,7 @@ def load_state(network: nn.Module, path: Path) -> None:
     Raises:
         CheckpointError: the file is missing, damaged, of other sizes, or holds values that are not finite.
     """
-    state = _read_tensors(path)
+    state = read_tensors(path)
     for key, value in state.items():
         if not torch.isfinite(value).all():
             raise CheckpointError(f"{path} is damaged: {key} holds values that are not finite.")
@@ -222,7 +222,7 @@ def convert(
         OutputError: ``out_dir`` holds a model already or cannot be written.
     """
     _check_no_model(out_dir)
-    published = infer_published(_read_tensors(source), dict(overrides or {}))
+    published = infer_published(read_tensors(source), dict(overrides or {}))
     network = build(published.config)
     try:
         network.load_state_dict(published.state)
@@ -306,7 +306,15 @@ def _load_as(path: Path | str, kind: type[Model]) -> Model:
     return network
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The state dict in a file of any project, in float32; nothing in the file is executed.
+
+    Args:
+        path: a ``.safetensors`` file, or one that ``torch.save`` wrote.
+
+    Raises:
+        CheckpointError: it cannot be read that way, or holds something else.
+    """
     if not path.is_file():
         raise CheckpointError(f"{path} {'is not a file' if path.exists() else 'does not exist'}.")
     content: Any
@@ -320,7 +328,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
     except Exception as error:  # damaged pickles raise anything; those that would run code, UnpicklingError
         raise CheckpointError(f"{path} is not a checkpoint that can be read safely.") from error
-    for wrapper in ("params_ema", "params", "state_dict", "model"):
+    for wrapper in ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
     if not isinstance(content, dict) or not content:

@@ -19,6 +19,8 @@ from srspace.modes import Mode
 from srspace.suggestions import did_you_mean
 
 FILES = ("config.json", "model.safetensors")
+MODEL_FILES = (".safetensors", ".pth", ".pt", ".ckpt")
+"""Endings of files that hold a model of another project."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,27 @@ def usual_mode(flow: str, fusion: str | None = None) -> Mode:
     """
     if fusion is not None:
         return modes.find(modes.DEFAULT)
+    if is_model_file(flow):
+        return modes.EXTERNAL
     return modes.usual(fusion_networks(flow))
+
+
+def is_model_file(spec: str) -> bool:
+    """Whether weights are named as the file of a model, as other projects have it; it need not exist."""
+    return Path(spec).suffix.lower() in MODEL_FILES and spec not in load_catalog() and not Path(spec).is_dir()
+
+
+def check_served(spec: str, mode: Mode) -> None:
+    """Make sure that a mode goes with weights: models of other projects have a mode of their own.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if is_model_file(spec) and not mode.external:
+        name = modes.EXTERNAL.name
+        raise UsageError(f"{spec} is a model of another project, which the mode {name} runs, not {mode.name}.")
+    if mode.external and not is_model_file(spec):
+        raise UsageError(f"the mode {mode.name} runs a model of another project; name its file as the weights.")
 
 
 def weights_scale(spec: str) -> int:
@@ -215,16 +237,16 @@ def resolve_weights(spec: str) -> Path:
         return pull(spec)
     if Path(spec).is_dir():
         return Path(spec)
+    if is_model_file(spec):
+        raise WeightsError(f"{spec} is named like a model of another project; here weights of a flow are needed.")
     raise WeightsError(
         f"{spec!r} is neither a folder nor in the catalogue{did_you_mean(spec, catalog)}; the catalogue has "
         f"{', '.join(catalog)}, and weights on the Hub are called hf://owner/repo."
     )
 
 
-def pull(name: str, *, check: bool = False) -> Path:
-    """Make the files of a catalogue entry available and return their folder.
-
-    Downloads are checked against their SHA-256; bundled files only when ``check`` is set.
+def pull(name: str) -> Path:
+    """Make the files of a catalogue entry available and return their folder; all are compared with their SHA-256.
 
     Raises:
         WeightsError: they cannot be fetched, or a file is not what the catalogue says.
@@ -232,7 +254,7 @@ def pull(name: str, *, check: bool = False) -> Path:
     entry = find_entry(name)
     if entry.bundled:
         folder = weights_root() / name
-        problems = [c for c in verify_folder(folder, entry) if c.problem] if check else []
+        problems = [check for check in verify_folder(folder, entry) if check.problem]
         if problems:
             raise WeightsError(f"{problems[0].path} {problems[0].problem}.")
         return folder
@@ -299,6 +321,8 @@ def checksum(spec: str) -> str:
         WeightsError: there are none.
     """
     entry = load_catalog().get(spec)
+    if is_model_file(spec) and Path(spec).is_file():
+        return sha256(Path(spec))
     known = next((file.sha256 for file in entry.files if file.path == FILES[1]), None) if entry else None
     if known is not None:
         return known

@@ -118,6 +118,7 @@ class Mode:
         latents: how they are drawn where the user says nothing: ``"independent"`` or ``"antithetic"`` (see
             :class:`srspace.config.SamplingConfig`).
         parameters: numbers that it can be adjusted by.
+        external: whether it runs models of other projects; the others need a flow of ours.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Mode:
     stacked: bool = False
     latents: Literal["independent", "antithetic"] = "independent"
     parameters: tuple[Parameter, ...] = ()
+    external: bool = False
 
     @property
     def draws(self) -> bool:
@@ -227,6 +229,15 @@ _BUILT_IN = (
 )
 MODES = tuple(mode.name for mode in _BUILT_IN)
 """Names of the built-in modes."""
+EXTERNAL = Mode(
+    "model",
+    "another project's model in a file, without candidates",
+    "srspace.collapse.regression:make",
+    samples=0,
+    fixed=True,
+    external=True,
+)
+"""The mode of weights that are a file of another project's model. It is not one of :func:`every`: no flow has it."""
 DEFAULT = "dial"
 """The mode used where the user names none and the weights have a network for it."""
 PLAIN = "mean"
@@ -244,7 +255,7 @@ def register(mode: Mode) -> Mode:
 
 
 def every() -> dict[str, Mode]:
-    """All modes by name: the built-in ones, those of installed packages, and those registered by hand."""
+    """All modes of flows by name: built-in ones, those of installed packages, and those registered by hand."""
     return {mode.name: mode for mode in (*_BUILT_IN, *_installed(), *_registered.values())}
 
 
@@ -256,7 +267,7 @@ def find(mode: str | Mode) -> Mode:
     """
     if isinstance(mode, Mode):
         return mode
-    known = every()
+    known = every() | {EXTERNAL.name: EXTERNAL}
     if mode not in known:
         raise UsageError(f"the mode must be one of {', '.join(known)}, not {mode!r}{did_you_mean(mode, known)}.")
     return known[mode]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,11 +19,12 @@ from srspace.collapse import Spool
 from srspace.collapse.consistency import agreement, consistent
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
 from srspace.devices import PRECISION_NAMES, pick_device, pick_precision
-from srspace.errors import WeightsError
-from srspace.hub import choose_fusion, resolve_weights, usual_mode
+from srspace.errors import DeviceMemoryError, UsageError, WeightsError
+from srspace.external import ExternalModel, load_descriptor
+from srspace.hub import check_served, choose_fusion, is_model_file, resolve_weights, usual_mode
 from srspace.images import Picture
 from srspace.models import DialFusion, Fusion, PreparedSRFlow, SRFlow, prepared
-from srspace.modes import Mode, SinkMaker, usual
+from srspace.modes import EXTERNAL, Mode, SinkMaker, usual
 from srspace.resize import imresize
 from srspace.sampling import GroupSampler, Plan, Redraw, Redraws
 
@@ -61,12 +63,13 @@ class UpscaleResult:
 
 
 class Upscaler:
-    """Upscales pictures with one flow and its fusion networks.
+    """Upscales pictures with one flow and its fusion networks, or with a model of another project.
 
     Several threads may use it at the same time, each for a picture of its own.
 
     Args:
-        model: the flow, in float32; it is left as it is.
+        model: the flow, in float32; it is left as it is. Or a model of another project, prepared: then device and
+            precision are those that it has.
         fusion: fusion networks by what the catalogue calls them (see :attr:`srspace.modes.Mode.network`).
         device: see :func:`srspace.devices.pick_device`.
         precision: see :func:`srspace.devices.pick_precision`.
@@ -74,16 +77,16 @@ class Upscaler:
 
     def __init__(
         self,
-        model: SRFlow,
+        model: SRFlow | ExternalModel,
         fusion: Mapping[str, Fusion | DialFusion] | None = None,
         *,
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
-        self.device = pick_device(device)
-        dtype = pick_precision(precision, self.device)
+        self.device = model.device if isinstance(model, ExternalModel) else pick_device(device)
+        dtype = model.dtype if isinstance(model, ExternalModel) else pick_precision(precision, self.device)
         self.precision = PRECISION_NAMES[dtype]
-        self.prepared = PreparedSRFlow(model, dtype, self.device)
+        self.prepared = PreparedSRFlow(model, dtype, self.device) if isinstance(model, SRFlow) else model
         self.fusion = {kind: prepared(network, self.device, dtype) for kind, network in (fusion or {}).items()}
 
     @classmethod
@@ -96,10 +99,10 @@ class Upscaler:
         device: str = "auto",
         precision: str = "auto",
     ) -> Upscaler:
-        """Load weights by catalogue name, folder or ``hf://owner/repo[@revision]``.
+        """Load weights by catalogue name, folder, ``hf://owner/repo[@revision]``, or file of another project's model.
 
         Args:
-            weights: the flow's weights.
+            weights: the flow's weights; or the file (see :func:`srspace.external.load_descriptor`).
             modes: modes that will be used; the fusion networks that they need are loaded along (None: what
                 :func:`srspace.hub.usual_mode` gives for the weights).
             fusion: fusion network for those modes, named like ``weights`` (None: the catalogue's for ``weights``).
@@ -112,8 +115,13 @@ class Upscaler:
             CheckpointError: weights are damaged or of the wrong kind.
         """
         wanted = [usual_mode(weights, fusion)] if modes is None else [_find(mode) for mode in modes]
+        for mode in wanted:
+            check_served(weights, mode)
         kinds = dict.fromkeys(mode.network for mode in wanted)
-        pick_precision(precision, pick_device(device))
+        where = pick_device(device)
+        dtype = pick_precision(precision, where)
+        if is_model_file(weights):
+            return cls(ExternalModel(load_descriptor(Path(weights)), dtype, where))
         model = load_flow(resolve_weights(weights))
         chosen = {kind: choose_fusion(weights, kind, fusion) for kind in kinds if kind is not None}
         networks = {kind: load_fusion(resolve_weights(name)) for kind, name in chosen.items()}
@@ -122,6 +130,17 @@ class Upscaler:
     @property
     def scale(self) -> int:
         return self.prepared.scale
+
+    @property
+    def flow(self) -> PreparedSRFlow:
+        """The flow, prepared.
+
+        Raises:
+            UsageError: it is a model of another project.
+        """
+        if isinstance(self.prepared, ExternalModel):
+            raise UsageError("these weights are a model of another project, not a flow.")
+        return self.prepared
 
     def check(self, mode: str | Mode, sampling: SamplingConfig | None = None, **parameters: float) -> None:
         """Raise what :meth:`upscale` would raise about its settings, before any work.
@@ -237,6 +256,8 @@ class Upscaler:
         """
         mode = self._mode(mode)
         sampling = _resolved(mode, sampling)
+        if self._external:  # most take one picture at a time
+            return 1
         maker = self.maker(mode, mode.count(sampling.samples), parameters)
         return Plan.make(self.prepared, height, width, sampling, [maker], most).images
 
@@ -334,6 +355,8 @@ class Upscaler:
         count = mode.count(sampling.samples)
         makers = [self.maker(mode, count, parameters, consistency=consistency)]
         shared = None if redraws is None else [redraws]
+        whole = self._whole and sampling.tile is None
+        sampling = replace(sampling, tile=0) if whole else sampling
         sampler = GroupSampler(self.prepared, lrs, sampling, progress=progress, redraws=shared)
         with ExitStack() as opened:
             if on_candidate is not None:
@@ -342,6 +365,8 @@ class Upscaler:
                 spool = opened.enter_context(Spool(count, height, width, limit=limit))
                 makers.append(spool.maker)
             images = [image for image, *_ in sampler.collapse_all(makers)]
+            if whole and sampler.plan is not None and len(sampler.plan.tiles) > 1:
+                raise DeviceMemoryError(str(self.device))  # by tiles alone, which would show
             if on_candidate is not None:
                 for index, candidate in enumerate(spool):
                     on_candidate(index, candidate)
@@ -367,10 +392,24 @@ class Upscaler:
         return consistent(maker) if self._consistent(mode, consistency, parameters) else maker
 
     def _mode(self, named: str | Mode | None) -> Mode:
-        return usual(self.fusion) if named is None else _find(named)
+        if named is None:
+            return EXTERNAL if self._external else usual(self.fusion)
+        return _find(named)
+
+    @property
+    def _external(self) -> bool:
+        return isinstance(self.prepared, ExternalModel)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether the model should see whole pictures, unless the user says otherwise."""
+        return isinstance(self.prepared, ExternalModel) and not self.prepared.tiled
 
     def _check(self, mode: Mode, count: int, parameters: Mapping[str, float]) -> None:
         mode.settings(parameters)
+        if mode.external != self._external:
+            needed = "a model of another project" if mode.external else "a flow"
+            raise UsageError(f"the mode {mode.name} needs {needed}, which these weights are not.")
         if mode.network is None:
             return
         if mode.network not in self.fusion:

@@ -9,7 +9,7 @@ import pytest
 import srspace
 from srspace.auto import AutoUpscaler
 from srspace.config import SamplingConfig
-from srspace.errors import CheckpointError, NoFusionError, UsageError, WeightsError
+from srspace.errors import NoFusionError, UsageError, WeightsError
 from srspace.families import CLEAN, REAL
 from srspace.images import Picture
 from srspace.upscaler import Upscaler
@@ -93,7 +93,7 @@ def test_weights_that_are_not_there_are_told_at_once(tmp_path: Path, monkeypatch
         with pytest.raises(WeightsError, match=missing):
             AutoUpscaler(modes=["dial"], device="cpu")
         (tmp_path / missing / "model.safetensors").write_bytes(b"no tensors")
-        with pytest.raises(CheckpointError):
+        with pytest.raises(WeightsError, match="bytes instead of"):
             AutoUpscaler(modes=["dial"], device="cpu").upscale(noisy(), mode="dial", sampling=SETTINGS)
 
 

@@ -22,8 +22,8 @@ from srspace.batch.plan import Job, kept_result
 from srspace.batch.records import Records
 from srspace.batch.settings import BatchSettings
 from srspace.batch.sizing import result_size
-from srspace.batch.uncertainty import Candidates, check_uncertainty
-from srspace.errors import AgreementError, AnimationError, ResourceError
+from srspace.batch.uncertainty import Candidates, check_uncertainty, write_uncertainty
+from srspace.errors import AnimationError, ResourceError
 from srspace.files import check_writable, remove_leftovers, write_bytes
 from srspace.images import (
     Encoded,
@@ -73,6 +73,7 @@ class Computed:
         source: what it is made from.
         file: of an animation, whose frames do not fit into memory together.
         frames: how many there are.
+        uncertainty: a map of where the candidates differ, where one is wanted.
     """
 
     job: Job
@@ -82,6 +83,7 @@ class Computed:
     source: Source
     file: Encoded | None = None
     frames: int = 1
+    uncertainty: Picture | None = None
 
 
 class Reader:
@@ -138,7 +140,7 @@ class Reader:
         animation = None if self._settings.first_frame else read_animation(data, name)
         if animation is None:
             return self._described(read_picture(data, name=name))
-        if job.candidates is not None or job.uncertainty is not None:
+        if job.looks_at_candidates:
             raise AnimationError(f"{name} is an animation; candidates are looked at of stills alone.")
         first = self._described(animation.first)
         if holds_animations(job.format):
@@ -178,15 +180,19 @@ class Computer:
         """
         if isinstance(decoded.picture, Animation):
             return self._animation(decoded, decoded.picture, progress)
-        result = self._upscaled(decoded, decoded.picture, progress)
-        return Computed(decoded.job, result, decoded.made, decoded.mark, decoded.source)
+        candidates = Candidates(decoded.job, self._settings, decoded.mark)
+        watch = candidates.take if decoded.job.looks_at_candidates else None
+        result = self._upscaled(decoded, decoded.picture, progress, on_candidate=watch)
+        return Computed(
+            decoded.job, result, decoded.made, decoded.mark, decoded.source, uncertainty=candidates.uncertainty()
+        )
 
     def alike(self, one: Decoded, other: Decoded) -> bool:
         """Whether two pictures can be computed together: stills of one size, with the same weights."""
         if one is other:
             return True
         both = (one, other)
-        if any(isinstance(d.picture, Animation) or d.job.candidates or d.job.uncertainty for d in both):
+        if any(isinstance(d.picture, Animation) or d.job.looks_at_candidates for d in both):
             return False
         first, second = ((d.still.height, d.still.width, d.made.weights, d.made.fusion) for d in both)
         return first == second
@@ -207,13 +213,8 @@ class Computer:
         except ResourceError:  # the picture itself will tell
             return 1
 
-    def upscale_many(
-        self, group: Sequence[Decoded], progress: Callable[[float], None] | None = None
-    ) -> list[Computed | Exception]:
+    def upscale_many(self, group: Sequence[Decoded], progress: Callable[[float], None] | None = None) -> list[Computed]:
         """Upscale pictures that are alike.
-
-        Returns:
-            For each its result, or why it is not to be written.
 
         Raises:
             SRSpaceError: as for one picture.
@@ -226,14 +227,10 @@ class Computer:
             progress=progress,
             **self._settings.parameters,
         )
-        return [self._checked(decoded, result) for decoded, result in zip(group, results, strict=True)]
-
-    def _checked(self, decoded: Decoded, result: UpscaleResult) -> Computed | Exception:
-        try:
-            check_agreement(decoded.job.input, result, self._settings.min_lr_psnr)
-        except AgreementError as error:
-            return error
-        return Computed(decoded.job, result, decoded.made, decoded.mark, decoded.source)
+        return [
+            Computed(decoded.job, result, decoded.made, decoded.mark, decoded.source)
+            for decoded, result in zip(group, results, strict=True)
+        ]
 
     def _animation(self, decoded: Decoded, animation: Animation, progress: Callable[[float], None] | None) -> Computed:
         upscaler = self._upscaler(decoded.made)
@@ -250,7 +247,7 @@ class Computer:
         steady, agreement = Steady(), []
         with AnimationWriter(decoded.job.format, animation.timing, decoded.mark) as writer:
             for number, frame in enumerate(animation.frames()):
-                result = self._upscaled(decoded, frame, _part(progress, number, len(animation)), redraws)
+                result = self._upscaled(decoded, frame, _part(progress, number, len(animation)), redraws=redraws)
                 agreement.append(result.lr_psnr)
                 if number == 0:
                     stages = redraws.stages()
@@ -268,34 +265,40 @@ class Computer:
         decoded: Decoded,
         picture: Picture,
         progress: Callable[[float], None] | None,
+        *,
         redraws: Redraws | None = None,
+        on_candidate: Callable[[int, Picture], None] | None = None,
     ) -> UpscaleResult:
-        settings, candidates = self._settings, Candidates(decoded.job, self._settings, decoded.mark)
-        result = self._upscaler(decoded.made).upscale(
+        settings = self._settings
+        return self._upscaler(decoded.made).upscale(
             picture,
             mode=settings.mode,
             sampling=settings.sampling,
             consistency=settings.consistency,
             progress=progress,
-            on_candidate=candidates.take if candidates.wanted else None,
+            on_candidate=on_candidate,
             redraws=redraws,
             **settings.parameters,
         )
-        check_agreement(decoded.job.input, result, settings.min_lr_psnr)
-        candidates.finish()
-        return result
 
 
 class Writer:
-    """The third stage: encodes a result and writes it whole or not at all."""
+    """The third stage: encodes a result and writes it whole or not at all, if it is good enough."""
+
+    def __init__(self, settings: BatchSettings) -> None:
+        self._settings = settings
 
     def __call__(self, computed: Computed) -> Done:
         """Write one result.
 
         Raises:
             OutputError: it cannot be written.
+            AgreementError: it agrees too little with its input.
         """
         job, result = computed.job, computed.result
+        check_agreement(job.input, result, self._settings.min_lr_psnr)
+        if computed.uncertainty is not None:
+            write_uncertainty(computed.uncertainty, job, self._settings, computed.mark)
         if job.target is not None and computed.file is None:
             warnings = write_picture(result.picture, job.target, job.format, provenance=computed.mark)
             warnings = (*result.picture.warnings, *warnings)

@@ -143,7 +143,7 @@ class Made:
         if told["consistency"] is None:  # likewise
             del told["consistency"]
         for key in ("weights", "fusion"):
-            if told[key] is not None and Path(told[key]).is_dir():
+            if told[key] is not None and Path(told[key]).exists():
                 told[key] = Path(told[key]).name
         return told
 

@@ -324,7 +324,7 @@ class _Flow:
     ) -> list[Computed | Exception]:
         if len(group) > 1:
             try:
-                return computer.upscale_many(group, share)
+                return [*computer.upscale_many(group, share)]
             except (*_FATAL, _GivenUpError):
                 raise
             except Exception:  # one of them is at fault, or all are too much; each alone will tell

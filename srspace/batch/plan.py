@@ -54,6 +54,11 @@ class Job:
         return STDIO if self.source is None else str(self.source)
 
     @property
+    def looks_at_candidates(self) -> bool:
+        """Whether anything but the result is made of the candidates."""
+        return self.candidates is not None or self.uncertainty is not None
+
+    @property
     def output(self) -> str:
         """The target as a record names it."""
         return STDIO if self.target is None else str(self.target)

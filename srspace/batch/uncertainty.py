@@ -81,14 +81,9 @@ class Candidates:
     """
 
     def __init__(self, job: Job, settings: BatchSettings, mark: Provenance) -> None:
-        self._job, self._settings, self._mark = job, settings, mark
+        self._settings = settings
         self._write = None if job.candidates is None else candidate_writer(job.candidates, mark)
         self._spread = None if job.uncertainty is None else Spread()
-
-    @property
-    def wanted(self) -> bool:
-        """Whether they are looked at at all."""
-        return self._write is not None or self._spread is not None
 
     def take(self, index: int, candidate: Picture) -> None:
         """Take one, in order.
@@ -101,22 +96,32 @@ class Candidates:
         if self._spread is not None:
             self._spread.add(candidate.rgb)
 
-    def finish(self) -> None:
-        """Write the map, once all are there.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        if self._spread is None or self._job.uncertainty is None:
-            return
+    def uncertainty(self) -> Picture | None:
+        """The map, once all are there; None where it is not wanted."""
+        if self._spread is None:
+            return None
         deviation, count = self._spread.deviation(), self._spread.count
         if self._settings.uncertainty_style == "map":
             from srspace.batch.uncertainty_map import drawn
 
-            picture = drawn(deviation, count)
-        else:
-            picture = grey_map(deviation, count)
-        write_picture(picture, self._job.uncertainty, "png", provenance=_marked(self._mark, self._settings))
+            return drawn(deviation, count)
+        return grey_map(deviation, count)
+
+
+def write_uncertainty(picture: Picture, job: Job, settings: BatchSettings, mark: Provenance) -> None:
+    """Write a map.
+
+    Args:
+        picture: the map.
+        job: says where it goes.
+        settings: of the run.
+        mark: of the result.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    if job.uncertainty is not None:
+        write_picture(picture, job.uncertainty, "png", provenance=_marked(mark, settings))
 
 
 def grey_map(deviation: NDArray[np.float32], count: int) -> Picture:

@@ -17,7 +17,15 @@ from srspace.batch.settings import BatchSettings
 from srspace.batch.sizing import SizedUpscaler
 from srspace.config import AUTO_WEIGHTS
 from srspace.families import CLEAN, available, serving
-from srspace.hub import base_flow, checksum, choose_fusion, usual_mode, weights_scale
+from srspace.hub import (
+    base_flow,
+    check_served,
+    checksum,
+    choose_fusion,
+    is_model_file,
+    usual_mode,
+    weights_scale,
+)
 
 if TYPE_CHECKING:
     from srspace.upscaler import Upscaler
@@ -44,14 +52,19 @@ class Workshop:
         if settings.weights == AUTO_WEIGHTS and len(available()) == 1:
             settings = replace(settings, weights=available()[0].weights)  # nothing to choose, and nothing to tell
         self._chosen = settings.weights == AUTO_WEIGHTS
+        self._external: Upscaler | None = None  # only its file tells the scale
         if settings.mode is None:
             mode = usual_mode(CLEAN.weights if self._chosen else settings.weights, settings.fusion)
         else:
             mode = modes.find(settings.mode)
+        check_served(settings.weights, mode)
         settings = replace(settings, mode=mode)
         if self._chosen:
             self._families = serving(mode)
             self.scale = weights_scale(next(iter(self._families)))
+        elif is_model_file(settings.weights):
+            self._external = self._upscaler(settings)
+            self.scale, self._families = self._external.scale, {settings.weights: None}
         else:
             self.scale = weights_scale(settings.weights)
             fusion = None if mode.network is None else choose_fusion(settings.weights, mode.network, settings.fusion)
@@ -81,7 +94,7 @@ class Workshop:
         own = records is None and settings.records is not None
         if records is None and settings.records is not None:
             records = Records(settings.records, resume=settings.resume)
-        stages = Stages(Reader(settings, loaded.decide, self.scale), loaded.computers, Writer())
+        stages = Stages(Reader(settings, loaded.decide, self.scale), loaded.computers, Writer(settings))
         return Run(plan, stages, loaded.decide.made, settings, progress, records, close_records=own)
 
     def load(self) -> Loaded:
@@ -96,13 +109,9 @@ class Workshop:
 
     def _load_named(self) -> Loaded:
         """The same weights for every picture."""
-        from srspace.upscaler import Upscaler  # loads torch: a mistake is told without it
-
         settings, mode = self.settings, self.settings.known_mode
         ((weights, fusion),) = self._families.items()
-        upscaler = Upscaler.load(
-            weights, modes=[mode], fusion=fusion, device=settings.device, precision=settings.precision
-        )
+        upscaler = self._external or self._upscaler(settings, fusion)
         upscaler.check(mode, settings.sampling, **settings.parameters)
         made = self._made(fusion, str(upscaler.device), upscaler.precision)
         named = replace(
@@ -110,6 +119,14 @@ class Workshop:
         )
         sized = SizedUpscaler.of(upscaler, settings.size)
         return Loaded(Named(named), [Computer(settings, lambda made: sized)])
+
+    def _upscaler(self, settings: BatchSettings, fusion: str | None = None) -> Upscaler:
+        from srspace.upscaler import Upscaler  # loads torch: a mistake is told without it
+
+        return Upscaler.load(
+            settings.weights, modes=[settings.known_mode], fusion=fusion, device=settings.device,
+            precision=settings.precision,
+        )  # fmt: skip
 
     def _load_chosen(self) -> Loaded:
         """For each picture the family of weights that suits it."""

@@ -123,7 +123,7 @@ def measure(
         WeightsError: the mode needs a fusion network that the upscaler does not have.
     """
     say = report or (lambda text: None)
-    mode, model, device = modes.find(settings.mode), upscaler.prepared, upscaler.device
+    mode, model, device = modes.find(settings.mode), upscaler.flow, upscaler.device
     samples = mode.count(settings.samples)
     upscaler.check(mode, replace(settings.sampling, samples=samples or None))
     lr = grey_image(settings.height, settings.width)

@@ -25,9 +25,9 @@ def complete_list(names: Callable[[], Iterable[str]]) -> Completion:
 
 def modes(incomplete: str) -> list[tuple[str, str]]:
     """Complete a mode, with what it does."""
-    from srspace.modes import every
+    from srspace.modes import EXTERNAL, every
 
-    return [(mode.name, mode.help) for mode in every().values() if mode.name.startswith(incomplete)]
+    return [(mode.name, mode.help) for mode in (*every().values(), EXTERNAL) if mode.name.startswith(incomplete)]
 
 
 def weights(kind: str = "") -> Completion:

@@ -360,7 +360,7 @@ def _listed(names: list[str]) -> str:
 
 def epilog() -> str:
     """What stands below the options: every mode, with what it does."""
-    every = modes.every().values()
+    every = (*modes.every().values(), modes.EXTERNAL)
     column = 4 + max(len(mode.name) for mode in every)
     lines = [_hanging(f"  {mode.name:<{column - 2}}{mode.help}", column) for mode in every]
     return escape("\n".join(["Modes:", *lines]))

@@ -65,7 +65,7 @@ def pull(name: Name) -> None:
     """Fetch weights, check them, and print their folder."""
     from srspace.hub import pull as fetch
 
-    typer.echo(str(fetch(name, check=True)))
+    typer.echo(str(fetch(name)))
 
 
 @app.command()

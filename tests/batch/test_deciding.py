@@ -15,7 +15,7 @@ from srspace.assessment import Assessment
 from srspace.batch import BatchSettings, Done, Failed, Kept, Made, upscale_files
 from srspace.batch.deciding import Chosen
 from srspace.config import SamplingConfig
-from srspace.errors import CheckpointError, NoFlowError, NoFusionError, WeightsError
+from srspace.errors import NoFlowError, NoFusionError, WeightsError
 from srspace.families import CLEAN, REAL
 from srspace.images import read_header, read_picture
 from srspace.provenance import Provenance
@@ -149,7 +149,7 @@ def test_damaged_weights_end_the_run(
     for root in replaced_catalogue(write_catalogue(tmp_path / "catalogue"), monkeypatch):
         (root / REAL.weights / "model.safetensors").write_bytes(b"no tensors")
         outcomes = upscale_files(folder, settings)
-        with pytest.raises(CheckpointError):
+        with pytest.raises(WeightsError, match="bytes instead of"):
             assert {type(outcome) for outcome in outcomes} <= {Done}
         assert next(outcomes, None) is None
         (root / REAL.weights / "model.safetensors").unlink()

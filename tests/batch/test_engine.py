@@ -166,7 +166,7 @@ def test_stages_work_alone_and_those_that_need_no_weights_go_to_other_processes(
     upscaler = Upscaler.load(settings.weights, modes=["rrdb"], device="cpu", precision="fp32")
     made = Made.by(settings, fusion=None, scale=4, device="cpu", precision="fp32")
     read = pickle.loads(pickle.dumps(engine.Reader(settings, Named(made), 4)))
-    write = pickle.loads(pickle.dumps(engine.Writer()))
+    write = pickle.loads(pickle.dumps(engine.Writer(settings)))
     compute = engine.Computer(settings, lambda made: upscaler)
     plan = Plan(find_inputs([folder], recursive=False), settings, 4)
     decoded = [pickle.loads(pickle.dumps(read(job))) for job in plan.decide(made)]  # all read, then all computed

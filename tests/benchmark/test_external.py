@@ -12,17 +12,7 @@ from srspace.benchmark import ExternalModel
 from srspace.cli.main import main
 from srspace.data.datasets import Dataset
 from tests.benchmark.common import uint8
-
-
-def write_esrgan(path: Path, *, plus: bool = False, scale: int = 4, blocks: int = 1) -> Path:
-    from srspace.metrics._torchvision import ensure_torchvision
-
-    ensure_torchvision()
-    from spandrel.architectures.ESRGAN import ESRGAN
-
-    torch.manual_seed(0)
-    torch.save(ESRGAN(num_filters=8, num_blocks=blocks, scale=scale, plus=plus).state_dict(), path)
-    return path
+from tests.external_models import write_esrgan
 
 
 @pytest.mark.parametrize("plus", [False, True])
@@ -57,11 +47,11 @@ def test_another_model_is_tiled_like_ours(tmp_path: Path):
     ("name", "code", "words"),
     [
         ("missing.pth", 2, "does not exist"),
-        ("text.pth", 3, "not a model that spandrel can load"),
-        ("text.md", 3, "not a model that spandrel can load"),
-        ("tensors.safetensors", 3, "not a model that spandrel can load"),
-        ("pickle.pth", 3, "not a model that spandrel can load"),
-        ("x2.pth", 2, "upscales 3 channels 2x; 3 channels and 4x are needed"),
+        ("text.pth", 3, "not a checkpoint that can be read safely"),
+        ("text.md", 3, "not a checkpoint that can be read safely"),
+        ("tensors.safetensors", 3, "not a model that spandrel knows"),
+        ("pickle.pth", 3, "not a checkpoint that can be read safely"),
+        ("x2.pth", 2, "upscales 2x; 4x is needed"),
     ],
 )
 def test_a_wrong_model_file_is_one_sentence_before_any_work(
