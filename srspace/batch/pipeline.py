@@ -84,7 +84,8 @@ class Run(Iterator[Outcome]):
         settings: of the run.
         progress: called, by the thread that asks for outcomes, when a picture begins, while it is computed, and when
             it has its outcome.
-        records: take a record of each; they are closed at the end.
+        records: take a record of each.
+        close_records: whether they are closed at the end.
     """
 
     def __init__(
@@ -95,8 +96,11 @@ class Run(Iterator[Outcome]):
         settings: BatchSettings,
         progress: Callable[[Progress], None] | None = None,
         records: Records | None = None,
+        *,
+        close_records: bool = True,
     ) -> None:
         self._total = len(plan)
+        self._closed = records if close_records else None
         self._flow = _Flow(plan, stages, made, settings, progress, records)
         self._outcomes = self._flow.outcomes()
 
@@ -104,7 +108,11 @@ class Run(Iterator[Outcome]):
         return self._total
 
     def __next__(self) -> Outcome:
-        return next(self._outcomes)
+        try:
+            return next(self._outcomes)
+        except BaseException:
+            self.close()
+            raise
 
     def stop(self) -> None:
         """End the run soon; for other threads and signal handlers.
@@ -117,7 +125,8 @@ class Run(Iterator[Outcome]):
     def close(self) -> None:
         """End the run now, without further outcomes; nothing is half-written, and no thread is left."""
         self._outcomes.close()
-        self._flow.close()
+        if self._closed is not None:
+            self._closed.close()
 
 
 @dataclass(eq=False)
@@ -231,11 +240,6 @@ class _Flow:
         finally:
             self._stopping = True
             self._threads.end()
-            self.close()
-
-    def close(self) -> None:
-        if self._records is not None:
-            self._records.close()
 
     def _told(self, slot: _Slot, outcome: Outcome) -> Outcome:
         if not isinstance(outcome, Done | Failed):

@@ -73,14 +73,17 @@ class Workshop:
             fusion = None if mode.network is None else choose_fusion(settings.weights, mode.network, settings.fusion)
             self._families = {settings.weights: fusion}
         self.settings = settings.for_scale(self.scale)
-        self._loaded: _Loaded | None = None
+        self._loaded: Loaded | None = None
 
-    def run(self, plan: Plan, progress: Callable[[Progress], None] | None = None) -> Run:
+    def run(
+        self, plan: Plan, progress: Callable[[Progress], None] | None = None, records: Records | None = None
+    ) -> Run:
         """Carry out a plan.
 
         Args:
             plan: what to do.
             progress: as of :class:`srspace.batch.pipeline.Run`.
+            records: take records of several runs, and stay open (None: those that the settings name).
 
         Raises:
             UsageError: the settings do not go together.
@@ -89,18 +92,25 @@ class Workshop:
             ResourceError: the device is not there.
             OutputError: the file of records cannot be read or written, or another run uses it.
         """
-        loaded = self._load()
+        loaded = self.load()
         settings = self.settings
-        records = None if settings.records is None else Records(settings.records, resume=settings.resume)
+        own = records is None and settings.records is not None
+        if records is None and settings.records is not None:
+            records = Records(settings.records, resume=settings.resume)
         stages = Stages(Reader(settings, loaded.decide, self.scale), loaded.computers, Writer(settings))
-        return Run(plan, stages, loaded.decide.made, settings, progress, records)
+        return Run(plan, stages, loaded.decide.made, settings, progress, records, close_records=own)
 
-    def _load(self) -> _Loaded:
+    def load(self) -> Loaded:
+        """What decides on weights and what computes; loaded at the first call.
+
+        Raises:
+            SRSpaceError: as for :meth:`run`.
+        """
         if self._loaded is None:
             self._loaded = self._load_chosen() if self._chosen else self._load_named()
         return self._loaded
 
-    def _load_named(self) -> _Loaded:
+    def _load_named(self) -> Loaded:
         """The same weights for every picture."""
         settings, mode = self.settings, self.settings.known_mode
         ((weights, fusion),) = self._families.items()
@@ -112,7 +122,7 @@ class Workshop:
             made, weights_sha256=checksum(weights), fusion_sha256=None if fusion is None else checksum(fusion)
         )
         each = self._each(len(upscalers))
-        return _Loaded(Named(named), [_computer(each, upscaler, lambda made, u=upscaler: u) for upscaler in upscalers])
+        return Loaded(Named(named), [_computer(each, upscaler, _always(upscaler)) for upscaler in upscalers])
 
     def _upscalers(self, settings: BatchSettings, fusion: str | None = None) -> list[Upscaler]:
         """One for each device."""
@@ -126,7 +136,7 @@ class Workshop:
             for device in _devices(settings)
         ]  # fmt: skip
 
-    def _load_chosen(self) -> _Loaded:
+    def _load_chosen(self) -> Loaded:
         """For each picture the family of weights that suits it."""
         from srspace.auto import AutoUpscaler
 
@@ -136,11 +146,9 @@ class Workshop:
             for device in _devices(self.settings)
         ]
         each = self._each(len(upscalers))
-        computers = [
-            _computer(each, upscaler, lambda made, u=upscaler: u.family(str(made.weights))) for upscaler in upscalers
-        ]
+        computers = [_computer(each, upscaler, _family_of(upscaler)) for upscaler in upscalers]
         made = self._made(None, upscalers)
-        return _Loaded(Chosen(made, self._families, self._checksums()), computers)
+        return Loaded(Chosen(made, self._families, self._checksums()), computers)
 
     def _each(self, count: int) -> BatchSettings:
         """The settings of each of so many computers: on a CPU, they share its memory."""
@@ -165,6 +173,14 @@ def _devices(settings: BatchSettings) -> list[torch.device]:
     return pick_devices(settings.device)
 
 
+def _always(upscaler: Upscaler) -> Callable[[Made], Upscaler]:
+    return lambda made: upscaler
+
+
+def _family_of(upscaler: AutoUpscaler) -> Callable[[Made], Upscaler]:
+    return lambda made: upscaler.family(str(made.weights))
+
+
 def _computer(
     settings: BatchSettings, upscaler: Upscaler | AutoUpscaler, serving: Callable[[Made], Upscaler]
 ) -> Computer:
@@ -172,8 +188,13 @@ def _computer(
 
 
 @dataclass(frozen=True)
-class _Loaded:
-    """What decides on a picture's weights, and what computes."""
+class Loaded:
+    """What a workshop has loaded.
+
+    Attributes:
+        decide: decides on a picture's weights.
+        computers: as of :class:`srspace.batch.pipeline.Stages`.
+    """
 
     decide: Decision
     computers: list[Computer]

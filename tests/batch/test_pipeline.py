@@ -385,7 +385,7 @@ class TestSeveralDevices:
         assert {o.made.device for o in found} == {"cpu", "cpu:0"}
 
     def test_none_waits_while_another_computes_many(self, folder, settings, tmp_path, monkeypatch):
-        """Four pictures of one size are computed in two groups of two."""
+        """Six pictures of one size: three at most are computed together on each of two devices."""
         groups: list[int] = []
         for index in range(6):
             picture(folder / f"{index}.png", (8, 6), seed=index)
@@ -404,12 +404,12 @@ class TestSeveralDevices:
         assert groups
 
     def test_each_has_weights_of_its_own_where_they_are_chosen(self, settings: BatchSettings):
-        loaded = Workshop(replace(settings, weights="auto", device="cpu,cpu"))._load()
+        loaded = Workshop(replace(settings, weights="auto", device="cpu,cpu")).load()
         assert len({computer._upscaler for computer in loaded.computers}) == 2
 
     def test_they_share_the_memory_of_the_cpu(self, settings: BatchSettings):
         sampling = SamplingConfig(max_memory=2**30)
-        loaded = Workshop(replace(settings, sampling=sampling, device="cpu,cpu"))._load()
+        loaded = Workshop(replace(settings, sampling=sampling, device="cpu,cpu")).load()
         assert [c._settings.sampling.max_memory for c in loaded.computers] == [2**29] * 2
 
 
