@@ -20,6 +20,7 @@ from srspace.batch.outcome import Done, Failed, Outcome
 from srspace.batch.pipeline import Progress
 from srspace.batch.plan import Job, Plan
 from srspace.batch.records import Recorded, Records
+from srspace.batch.remote import RemotePlan, Transfer, carried_out
 from srspace.batch.settings import BatchSettings
 from srspace.batch.workshop import Workshop
 from srspace.errors import CheckpointError, MissingExtraError, ResourceError, SRSpaceError, UsageError, WeightsError
@@ -46,7 +47,11 @@ class RayFlow:
     """
 
     def __init__(
-        self, workshop: Workshop, plan: Plan, progress: Callable[[Progress], None] | None, records: Records | None
+        self,
+        workshop: Workshop,
+        plan: Plan | RemotePlan,
+        progress: Callable[[Progress], None] | None,
+        records: Records | None,
     ) -> None:
         self._settings, self._made, self._plan = workshop.settings, workshop.expected(), plan
         self._progress, self._records = progress, records
@@ -69,12 +74,12 @@ class RayFlow:
     def _in_order(self) -> Iterator[Outcome]:
         with ThreadPoolExecutor(_DECIDING) as threads:
             decided = list(threads.map(lambda decide: decide(), self._plan.decisions(self._made)))
-        jobs = [job for job in decided if isinstance(job, Job)]
+        jobs = [job for job in decided if isinstance(job, Job | Transfer)]
         computed = self._cluster.map(partial(_Worker, self._settings), [self._task(job) for job in jobs])
         for index, one in enumerate(decided):
             if self._stopping.is_set():
                 return
-            outcome: Any = next(computed) if isinstance(one, Job) else one
+            outcome: Any = next(computed) if isinstance(one, Job | Transfer) else one
             if isinstance(outcome, Exception):
                 raise outcome
             if self._records is not None:
@@ -85,15 +90,17 @@ class RayFlow:
             if self._settings.fail_fast and isinstance(outcome, Failed):
                 return
 
-    def _task(self, job: Job) -> _Task:
-        return _Task(job, None if self._records is None else self._records.of(job.output))
+    def _task(self, job: Job | Transfer) -> _Task:
+        if self._records is None or isinstance(job, Transfer):
+            return _Task(job, None)
+        return _Task(job, self._records.of(job.output))
 
 
 @dataclass(frozen=True)
 class _Task:
     """A picture, and what the records tell of its result."""
 
-    job: Job
+    job: Job | Transfer
     recorded: Recorded | None
 
 
@@ -121,7 +128,10 @@ class _Worker:
         known = [task.recorded for task in tasks if task.recorded is not None]
         recorded = Recorded.joined(known) if known else None
         try:
-            return list(self._workshop.run_jobs([task.job for task in tasks], recorded))
+            transfers = [task.job for task in tasks if isinstance(task.job, Transfer)]
+            if transfers:
+                return list(carried_out(transfers, self._workshop.run_jobs, self._workshop.settings))
+            return list(self._workshop.run_jobs([task.job for task in tasks if isinstance(task.job, Job)], recorded))
         except (WeightsError, CheckpointError) as error:
             return [error] * len(tasks)
 

@@ -175,7 +175,7 @@ class Recorded:
 
 
 def _place(path: str) -> str:
-    return str(Path(path).absolute())
+    return path if "://" in path else str(Path(path).absolute())
 
 
 def _plain(value: Any) -> Any:

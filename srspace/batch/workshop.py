@@ -13,6 +13,7 @@ from srspace.batch.outcome import Made
 from srspace.batch.pipeline import Flow, Pipeline, Progress, Run, Stages
 from srspace.batch.plan import DecidedPlan, Job, Plan
 from srspace.batch.records import Recorded, Records, fingerprint
+from srspace.batch.remote import RemoteFlow, RemotePlan
 from srspace.batch.settings import BatchSettings
 from srspace.batch.sizing import SizedUpscaler
 from srspace.config import AUTO_WEIGHTS
@@ -76,7 +77,10 @@ class Workshop:
         self._loaded: Loaded | None = None
 
     def run(
-        self, plan: Plan, progress: Callable[[Progress], None] | None = None, records: Records | None = None
+        self,
+        plan: Plan | RemotePlan,
+        progress: Callable[[Progress], None] | None = None,
+        records: Records | None = None,
     ) -> Run:
         """Carry out a plan.
 
@@ -102,6 +106,8 @@ class Workshop:
                 from srspace.batch.ray_engine import RayFlow
 
                 flow = RayFlow(self, plan, progress, records)
+            elif isinstance(plan, RemotePlan):
+                flow = RemoteFlow(self, plan, progress, records)
             else:
                 flow = self._pipeline(plan, progress, records)
         except BaseException:

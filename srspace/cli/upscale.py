@@ -470,6 +470,7 @@ def _words(outcome: Outcome) -> str:
             told = f"{frames}{outcome.seconds:.1f} s{redrawn}{_chosen(outcome.made)}"
             return f"-> {outcome.output} ({size}, {told})"
         case Kept():
-            size = "unreadable" if outcome.width is None else f"{outcome.width}x{outcome.height}"
+            read = outcome.width is not None and f"{outcome.width}x{outcome.height}"
+            size = read or ("not looked at" if "://" in str(outcome.output) else "unreadable")
             return f"-> {outcome.output} (kept, {size}{', made with other settings' if outcome.differs else ''})"
     raise TypeError(f"{outcome!r} is no outcome")
