@@ -151,7 +151,8 @@ class _Cluster:
         passed = {name: os.environ[name] for name in ("PYTHONPATH", "TORCH_HOME", "HF_HOME") if name in os.environ}
         if self._ours:
             try:
-                ray.init(address=settings.address, log_to_driver=False, runtime_env={"env_vars": passed})
+                alone = {"include_dashboard": False} if settings.address is None else {"address": settings.address}
+                ray.init(**alone, log_to_driver=False, runtime_env={"env_vars": passed})
             except ConnectionError as error:
                 raise ResourceError(f"there is no Ray cluster at {settings.address}.") from error
             except Exception as error:  # Ray has no class for it

@@ -123,5 +123,5 @@ def test_two_results_do_not_share_an_address():
         remote.Transfer(source, "s3://bucket/a_x4.png", "png")
         for source in ("s3://bucket/a.png", "s3://bucket/c/a.png")
     ]
-    with pytest.raises(UsageError, match="would both be written to s3://bucket/a_x4.png"):
+    with pytest.raises(UsageError, match=r"would both be written to s3://bucket/a_x4\.png"):
         remote._check_collisions(transfers)
