@@ -102,8 +102,8 @@ AutoWeights = Annotated[
     str,
     option(
         "--weights", "-w", panel=ADVANCED, metavar="NAME", autocompletion=completion.chosen_weights,
-        help="Weights: auto (those that suit each picture), catalogue name, folder, file of another project's model, or "
-        "hf://owner/repo[@revision].",
+        help="Weights: auto (those that suit each picture), catalogue name, folder, file of another project's model "
+        "or hf://owner/repo[@revision].",
     ),
 ]  # fmt: skip
 Device = Annotated[
