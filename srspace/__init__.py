@@ -40,6 +40,7 @@ _EXPORTS = {
     "read_picture": "srspace.images",
     "sample": "srspace.collapse",
     "upscale_files": "srspace.batch",
+    "watch_folders": "srspace.batch",
     "write_picture": "srspace.images",
 }
 
@@ -48,7 +49,7 @@ __all__ = ["__version__", *sorted(_EXPORTS)]
 if TYPE_CHECKING:
     from srspace.assessment import Assessment, assess
     from srspace.auto import AutoUpscaler
-    from srspace.batch import BatchSettings, Done, Failed, Kept, LeftOut, Outcome, Skipped, upscale_files
+    from srspace.batch import BatchSettings, Done, Failed, Kept, LeftOut, Outcome, Skipped, upscale_files, watch_folders
     from srspace.checkpoints import load_encoder, load_flow, load_fusion
     from srspace.collapse import sample
     from srspace.config import (

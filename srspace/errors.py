@@ -198,6 +198,18 @@ class OutputError(SRSpaceError):
     """A result cannot be written where it was asked for."""
 
 
+class OtherResultError(OutputError):
+    """A result of another picture stands where a result should go.
+
+    Attributes:
+        path: the place.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is there already, and was made of another picture.")
+        self.path = path
+
+
 class RecordsInUseError(OutputError):
     """Another run adds to a file of records.
 

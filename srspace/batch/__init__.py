@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from srspace.batch.inputs import STDIO, find_inputs
 from srspace.batch.outcome import Done, Failed, Kept, LeftOut, Made, Outcome, Skipped, Source
@@ -11,6 +12,9 @@ from srspace.batch.pipeline import Progress, Run
 from srspace.batch.plan import Job, Plan
 from srspace.batch.settings import BatchSettings
 from srspace.batch.workshop import Workshop
+
+if TYPE_CHECKING:
+    from srspace.batch.watching import Watch
 
 __all__ = [
     "STDIO",
@@ -28,6 +32,7 @@ __all__ = [
     "Skipped",
     "Source",
     "upscale_files",
+    "watch_folders",
 ]
 
 
@@ -66,3 +71,28 @@ def upscale_files(
     found = find_inputs([paths] if isinstance(paths, str | Path) else paths, recursive=settings.recursive)
     workshop = Workshop(settings)
     return workshop.run(Plan(found, workshop.settings, workshop.scale), progress)
+
+
+def watch_folders(
+    folders: str | Path | Iterable[str | Path],
+    settings: BatchSettings | None = None,
+    *,
+    done: str | Path | None = None,
+) -> Watch:
+    """Upscale pictures that are in folders or appear there, as ``srspace upscale --watch`` does.
+
+    Args:
+        folders: what to watch.
+        settings: how pictures are upscaled and where results go (None: the defaults).
+        done: a folder that inputs are moved to when their result is there (None: they stay).
+
+    Returns:
+        Outcomes as they come. They end when ``stop()`` is called, from another thread or a signal handler.
+
+    Raises:
+        SRSpaceError: see :class:`srspace.batch.watching.Watch`.
+    """
+    from srspace.batch.watching import Watch
+
+    named = [folders] if isinstance(folders, str | Path) else folders
+    return Watch(named, settings or BatchSettings(), done=done)

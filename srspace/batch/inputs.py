@@ -77,6 +77,15 @@ def find_inputs(inputs: Iterable[str | Path], *, recursive: bool) -> list[Found]
     return list(found.values())
 
 
+def found_in(root: Path, path: Path) -> Found | None:
+    """A file below a folder that was named; None where its name is not that of a picture."""
+    if is_picture_path(path):
+        return Found(path, path.parent.relative_to(root), root, _unreadable(path))
+    if (reason := left_out(path)) is not None:
+        return Found(path, path.parent.relative_to(root), root, left_out=reason)
+    return None
+
+
 def exists(path: Path) -> bool:
     """Whether there is anything at ``path``; nothing can be where the name is too long or links go in circles."""
     try:
@@ -111,11 +120,9 @@ def _expand(path: Path, recursive: bool) -> Iterator[Found]:
     for folder, folders, files in os.walk(path, onerror=errors.append):
         folders[:] = sorted(f for f in folders if not f.startswith(".")) if recursive else []
         for name in sorted(files):
-            picture = Path(folder, name)
-            if is_picture_path(picture):
-                yield Found(picture, picture.parent.relative_to(path), path, _unreadable(picture))
-            elif (reason := left_out(picture)) is not None:
-                yield Found(picture, picture.parent.relative_to(path), path, left_out=reason)
+            found = found_in(path, Path(folder, name))
+            if found is not None:
+                yield found
     for error in errors:
         where = Path(error.filename)
         yield Found(where, Path(), path, f"{where} cannot be read: {error.strerror}.")

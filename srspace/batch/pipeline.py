@@ -84,7 +84,8 @@ class Run(Iterator[Outcome]):
         settings: of the run.
         progress: called, by the thread that asks for outcomes, when a picture begins, while it is computed, and when
             it has its outcome.
-        records: take a record of each; they are closed at the end.
+        records: take a record of each.
+        close_records: whether they are closed at the end.
     """
 
     def __init__(
@@ -95,8 +96,11 @@ class Run(Iterator[Outcome]):
         settings: BatchSettings,
         progress: Callable[[Progress], None] | None = None,
         records: Records | None = None,
+        *,
+        close_records: bool = True,
     ) -> None:
         self._total = len(plan)
+        self._closed = records if close_records else None
         self._flow = _Flow(plan, stages, made, settings, progress, records)
         self._outcomes = self._flow.outcomes()
 
@@ -104,7 +108,11 @@ class Run(Iterator[Outcome]):
         return self._total
 
     def __next__(self) -> Outcome:
-        return next(self._outcomes)
+        try:
+            return next(self._outcomes)
+        except BaseException:
+            self.close()
+            raise
 
     def stop(self) -> None:
         """End the run soon; for other threads and signal handlers.
@@ -117,7 +125,8 @@ class Run(Iterator[Outcome]):
     def close(self) -> None:
         """End the run now, without further outcomes; nothing is half-written, and no thread is left."""
         self._outcomes.close()
-        self._flow.close()
+        if self._closed is not None:
+            self._closed.close()
 
 
 @dataclass(eq=False)
@@ -231,11 +240,6 @@ class _Flow:
         finally:
             self._stopping = True
             self._threads.end()
-            self.close()
-
-    def close(self) -> None:
-        if self._records is not None:
-            self._records.close()
 
     def _told(self, slot: _Slot, outcome: Outcome) -> Outcome:
         if not isinstance(outcome, Done | Failed):
@@ -300,7 +304,8 @@ class _Flow:
         most = computer.at_a_time(first, len(alike)) if len(alike) > 1 else 1
         size = first.still.width * first.still.height * _BYTES_A_PIXEL * self._stages.read.scale**2
         group: list[_Slot] = []
-        for slot in alike[:most]:
+        fair = -(-len(alike) // len(self._stages.computers))  # no device is to wait while another has many
+        for slot in alike[: min(most, fair)]:
             if not self._behind.take(slot, size):
                 break
             group.append(slot)
@@ -425,6 +430,6 @@ def _over(work: Callable[[], T]) -> Future[T]:
 def _bytes_in_flight(settings: BatchSettings, device: str | None) -> float:
     """Bytes that decoded pictures may take, and results again, while others are read, computed or written."""
     limit = settings.sampling.max_memory
-    if limit is not None and device == "cpu":
+    if limit is not None and device is not None and device.startswith("cpu"):
         return limit * _SHARE_OF_LIMIT
     return min(_MOST_BYTES, _SHARE_OF_MEMORY * psutil.virtual_memory().available)

@@ -100,6 +100,11 @@ class Plan:
         """How many files there are, earlier results and those that are left out included."""
         return len(self._jobs)
 
+    @property
+    def jobs(self) -> list[Job]:
+        """What there may be to do, as far as names tell."""
+        return [job for _, job in self._jobs if job is not None]
+
     def decide(self, made: Made) -> Iterator[Job | Outcome]:
         """For one picture after the other, the job; or its outcome, where no pixel needs to be computed.
 

@@ -19,7 +19,7 @@ from srspace.benchmark.settings import Settings
 from srspace.benchmark.tasks import Task, open_tasks, possible, units
 from srspace.data.datasets import Dataset
 from srspace.data.pairs import Pair
-from srspace.devices import pick_device, pick_precision
+from srspace.devices import out_of_memory, pick_device, pick_precision
 from srspace.errors import DataError, SRSpaceError
 from srspace.metrics import Context
 from srspace.tf32 import exact_float32
@@ -126,10 +126,12 @@ class Benchmark:
                 for record in measurement.run(todo):
                     known[record.key] = known[record.key].merged(record) if record.key in known else record
                     self.records.append(record)
-            except torch.OutOfMemoryError:
-                failures[pair.name] = f"{pair.name} does not fit into the device's memory."
             except SRSpaceError as error:
                 failures[pair.name] = self.words(error)
+            except (RuntimeError, MemoryError, OSError) as error:
+                if not out_of_memory(error):
+                    raise
+                failures[pair.name] = f"{pair.name} does not fit into the device's memory."
             done += units(todo)
         return failures
 

@@ -153,6 +153,13 @@ class Options:
             help="How often to try again, after a pause, where the disk or the memory fails.",
         ),
     ] = 0  # fmt: skip
+    watch: Annotated[
+        bool, flag("--watch", panel=IO, help="Go on with pictures that appear in the folders, until interrupted.")
+    ] = False
+    done: Annotated[
+        Path | None,
+        option("--done", panel=IO, metavar="DIR", help="With --watch: move pictures there that have their result."),
+    ] = None
     quiet: options.Quiet = False
     mode: options.UsualMode = None
     samples: options.Samples = None
@@ -174,7 +181,7 @@ class Options:
             help="Make the bicubic reduction of the result equal the input. For input that was reduced that way.",
         ),
     ] = None  # fmt: skip
-    device: options.Device = "auto"
+    device: options.Devices = "auto"
     precision: options.Precision = "auto"
     tile: options.Tile = None
     max_memory: options.MaxMemory = None
@@ -245,6 +252,10 @@ def upscale(options: Options) -> int:
     from srspace.cli.output import batch_progress
 
     check_grid(options.grid, options.inputs)
+    if options.watch:
+        return _watch(options)
+    if options.done is not None:
+        raise UsageError("--done needs --watch.")
     tally = Tally()
     with batch_progress(quiet=options.quiet or options.as_json) as progress:
         outcomes = upscale_files(options.inputs, options.settings(), progress)
@@ -262,6 +273,25 @@ def upscale(options: Options) -> int:
         tally.tell(left)
     if left and interruption.signal is not None:
         raise InterruptedRunError(interruption.exit_code, left, len(outcomes))
+    return EXIT_FAILED if tally.failed else EXIT_OK
+
+
+def _watch(options: Options) -> int:
+    """Upscale what is in folders and what appears there; an interruption is its usual end."""
+    from srspace.batch import watch_folders
+    from srspace.cli.output import message
+
+    tally, shown = Tally(), not options.quiet and not options.as_json
+    outcomes = watch_folders(options.inputs, options.settings(), done=options.done)
+    if shown:
+        message(f"watching {', '.join(options.inputs)}; interrupt to end.")
+    with interruptible(outcomes.stop, _tell_ending):
+        for outcome in outcomes:
+            tally.count(outcome)
+            _print(outcome, options)
+            _preview(outcome, options)
+    if shown:
+        tally.tell(0)
     return EXIT_FAILED if tally.failed else EXIT_OK
 
 
@@ -373,10 +403,18 @@ def _write_grid(target: Path, options: Options) -> None:
 
     upscaled = options.settings()
     settings = ExploreSettings(
-        weights=upscaled.weights, sampling=upscaled.sampling, device=upscaled.device, precision=upscaled.precision
+        weights=upscaled.weights,
+        sampling=upscaled.sampling,
+        device=_first(upscaled.device),
+        precision=upscaled.precision,
     )
     with named_progress(quiet=options.quiet or options.as_json) as report:
         write_grid(target, Path(options.inputs[0]), settings, report)
+
+
+def _first(devices: str) -> str:
+    """The first of several devices."""
+    return "cuda" if devices == "cuda:all" else devices.split(",")[0]
 
 
 def _chosen(made: Made) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from srspace.devices import out_of_memory
 from srspace.modes import Sink, SinkMaker, TileInputs
 from srspace.resize import enlarged, reduced
 
@@ -61,11 +62,20 @@ def agreement(image: Tensor, lr: Tensor, device: torch.device) -> float:
     Args:
         image: ``(3, scale * h, scale * w)`` in [0, 1] on the CPU, of any size.
         lr: ``(3, h, w)`` in [0, 1].
-        device: where it is computed, in bands.
+        device: where it is computed, in bands; on the CPU where its memory runs out.
 
     Returns:
         dB, of RGB, at most :data:`BEST`.
     """
+    try:
+        return _agreement(image, lr, device)
+    except RuntimeError as error:
+        if device.type == "cpu" or not out_of_memory(error):
+            raise
+    return _agreement(image, lr, torch.device("cpu"))
+
+
+def _agreement(image: Tensor, lr: Tensor, device: torch.device) -> float:
     scale, height = image.shape[1] // lr.shape[1], lr.shape[1]
     total = 0.0
     for top in range(0, height, _BAND):

@@ -52,7 +52,6 @@ def run(settings: ServeSettings, listening: Callable[[str], None]) -> None:
         )  # fmt: skip
         server = Server(config)
         host, port = listener.getsockname()[:2]
-        listener.listen(128)
         listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         server.run(sockets=[listener])
 
@@ -67,6 +66,7 @@ def _bound(settings: ServeSettings) -> Iterator[socket.socket]:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen(128)
     except OSError as error:
         raise ResourceError(
             f"{settings.host}:{settings.port} cannot be listened on: {error.strerror or error}."

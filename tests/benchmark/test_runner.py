@@ -18,11 +18,13 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from srspace import modes
 from srspace.benchmark import PROTOCOLS, Benchmark, RecordFile, Settings, identity, methods, runner
 from srspace.benchmark.identity import Identities
+from srspace.benchmark.scoring import ImageScorer
 from srspace.checkpoints import load_flow
 from srspace.collapse import sample
 from srspace.collapse.fusion import fuse
 from srspace.data.datasets import Dataset, open_dataset
 from srspace.hub import resolve_weights
+from srspace.models import PreparedSRFlow
 from srspace.resize import imresize
 from srspace.upscaler import Upscaler
 from tests.benchmark.common import crop_examples, need_lpips, settings, uint8, values
@@ -176,6 +178,38 @@ def test_what_a_score_depends_on_is_in_its_key(
         identities = Identities(chosen, scale=4, device=torch.device("cpu"), dtype=_DTYPES[chosen.precision])
         keys |= {identities.of(images.pairs[0], row)[0] for row in chosen.rows}
     assert len(keys) == 3
+
+
+@pytest.mark.parametrize(
+    ("place", "lasting"), [("decode", False), ("features", True), ("decode", True), ("score", True)]
+)
+def test_where_memory_runs_out_scores_are_the_same_or_the_next_image_follows(
+    images: Dataset, quick: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    place: str, lasting: bool,
+):  # fmt: skip
+    whole = Benchmark(images, quick("rrdb,mean:2"), RecordFile(tmp_path / "whole.jsonl")).run(2)
+    owner = ImageScorer if place == "score" else PreparedSRFlow
+    method, failures = getattr(owner, place), []
+
+    def fragile(self, *given, **named):
+        if (lasting and len(images_seen) == 1) or (not lasting and not failures):
+            failures.append(place)
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes.")
+        return method(self, *given, **named)
+
+    images_seen: set[str] = set()
+    monkeypatch.setattr(owner, place, fragile)
+    found = Benchmark(
+        images, quick("rrdb,mean:2"), RecordFile(tmp_path / "r.jsonl"),
+        progress=lambda text, share: images_seen.add(text.split(":")[0]) if ":" in text else None,
+    ).run(2)  # fmt: skip
+    assert failures
+    names = [pair.name for pair in images.pairs[:2]]
+    assert list(found.failures) == (names[:1] if lasting else [])
+    expected = {(r.image, r.row): r.values["psnr"] for r in whole.records}
+    scores = {(r.image, r.row): r.values["psnr"] for r in found.records}
+    assert scores == pytest.approx({key: expected[key] for key in scores}, abs=0.01)
+    assert set(expected) - set(scores) <= ({key for key in expected if key[0] == names[0]} if lasting else set())
 
 
 def test_another_random_stream_is_measured_again(

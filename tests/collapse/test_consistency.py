@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from srspace import modes
+from srspace.collapse import consistency
 from srspace.collapse.consistency import agreement, consistent, projected
 from srspace.config import SamplingConfig
 from srspace.resize import imresize
@@ -52,3 +53,18 @@ def test_a_consistent_sink_in_tiles():
     plain = Sampler(ToyModel(), lr, SamplingConfig(samples=1)).collapse(mode.sink(1))
     assert difference(whole, lr) < 0.5 < difference(plain, lr)
     assert difference(tiled, lr) < 1 and (whole - tiled).abs().max() < 1 / 255
+
+
+def test_where_the_device_has_no_memory_left_the_agreement_is_computed_on_the_cpu(monkeypatch: pytest.MonkeyPatch):
+    image, lr = torch.rand(3, 32, 24), torch.rand(3, 8, 6)
+    whole, devices = consistency._agreement, []
+
+    def full(image: torch.Tensor, lr: torch.Tensor, device: torch.device) -> float:
+        devices.append(device.type)
+        if device.type == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(image, lr, device)
+
+    monkeypatch.setattr(consistency, "_agreement", full)
+    expected = consistency.agreement(image, lr, torch.device("cpu"))
+    assert consistency.agreement(image, lr, torch.device("cuda")) == expected and devices == ["cpu", "cuda", "cpu"]

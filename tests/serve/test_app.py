@@ -21,6 +21,7 @@ from srspace.serve.app import RECORD, create_app
 from srspace.serve.settings import ServeSettings
 from srspace.serve.studio import Studio
 from tests.pictures import encoded, picture
+from tests.processes import wait_until
 from tests.serve.conftest import HERE
 
 ASKED = {"samples": "2", "seed": "3"}
@@ -43,13 +44,6 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     monkeypatch.setattr(studio_module.Computer, "__call__", waiting)
     return gate.set
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def state_of(client: TestClient, job: str) -> str:
@@ -154,7 +148,7 @@ def test_beyond_the_queue_there_is_no_room(client: TestClient, held: Callable[[]
     refused = client.post("/upscale", content=PNG)
     assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
     held()
-    wait_for(lambda: client.get("/health").json()["accepted"] == 0)
+    wait_until(lambda: client.get("/health").json()["accepted"] == 0)
     assert client.post("/upscale", params={"mode": "rrdb"}, content=PNG).status_code == 200
 
 
@@ -164,7 +158,7 @@ def test_a_job_is_followed_fetched_and_forgotten(client: TestClient, held: Calla
     assert place == f"/jobs/{job}" and state_of(client, job) in ("queued", "running")
     assert client.get(f"{place}/result").status_code == 409
     held()
-    wait_for(lambda: state_of(client, job) == "done")
+    wait_until(lambda: state_of(client, job) == "done")
     told = client.get(place).json()
     assert told["record"]["width"] == 16 and told["error"] is None
     assert Image.open(io.BytesIO(client.get(told["result"]).content)).size == (16, 16)
@@ -174,7 +168,7 @@ def test_a_job_is_followed_fetched_and_forgotten(client: TestClient, held: Calla
 
 def test_a_job_that_fails_tells_why(client: TestClient):
     job = client.post("/upscale", params={"async": "1"}, content=PNG[:60]).json()["id"]
-    wait_for(lambda: state_of(client, job) == "failed")
+    wait_until(lambda: state_of(client, job) == "failed")
     assert "damaged" in client.get(f"/jobs/{job}").json()["error"]
     assert client.get(f"/jobs/{job}/result").status_code == 422
 
@@ -183,7 +177,7 @@ def test_a_job_that_is_deleted_stops_and_gives_its_room_back(client: TestClient,
     places = [client.post("/upscale", params={"async": "1"}, content=PNG).headers["location"] for _ in range(3)]
     for place in places:
         assert client.delete(place).status_code == 204
-    wait_for(lambda: client.get("/health").json()["accepted"] == 0)
+    wait_until(lambda: client.get("/health").json()["accepted"] == 0)
 
 
 def test_a_picture_that_takes_too_long_is_given_up(service: ServeSettings, studio: Studio, held: Callable[[], None]):
@@ -192,9 +186,9 @@ def test_a_picture_that_takes_too_long_is_given_up(service: ServeSettings, studi
         start = time.monotonic()
         late = client.post("/upscale", content=PNG)
         assert late.status_code == 504 and "0.2 seconds" in late.json()["error"] and time.monotonic() - start < 3
-        wait_for(lambda: client.get("/health").json()["accepted"] == 0)
+        wait_until(lambda: client.get("/health").json()["accepted"] == 0)
         job = client.post("/upscale", params={"async": "1"}, content=PNG).json()["id"]
-        wait_for(lambda: state_of(client, job) == "failed")
+        wait_until(lambda: state_of(client, job) == "failed")
         assert client.get(f"/jobs/{job}/result").status_code == 504
 
 
@@ -203,11 +197,11 @@ def test_old_results_and_too_many_go(service: ServeSettings, studio: Studio):
         jobs = []
         for _ in range(2):
             jobs.append(client.post("/upscale", params={"async": "1", "mode": "rrdb"}, content=PNG).json()["id"])
-            wait_for(lambda: state_of(client, jobs[-1]) == "done")
+            wait_until(lambda: state_of(client, jobs[-1]) == "done")
         assert client.get(f"/jobs/{jobs[0]}").status_code == 404 and state_of(client, jobs[1]) == "done"
     with TestClient(create_app(replace(service, keep=0.05), studio), base_url=HERE) as client:
         job = client.post("/upscale", params={"async": "1", "mode": "rrdb"}, content=PNG).json()["id"]
-        wait_for(lambda: client.get(f"/jobs/{job}").status_code == 404)
+        wait_until(lambda: client.get(f"/jobs/{job}").status_code == 404)
 
 
 def test_a_stop_drops_what_is_at_work(service: ServeSettings, studio: Studio, held: Callable[[], None]):
