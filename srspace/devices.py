@@ -43,6 +43,26 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def pick_devices(names: str = "auto") -> list[torch.device]:
+    """The devices that share a run: one of :func:`pick_device`, several of one kind, or all GPUs.
+
+    Args:
+        names: such as ``"cuda:0,cuda:1"``, or ``"cuda:all"``. A device that is named twice works on two things at a
+            time.
+
+    Raises:
+        UsageError: torch knows no such device, or they are of several kinds, whose results differ.
+        ResourceError: one is not there.
+    """
+    if names == "cuda:all":
+        pick_device("cuda")
+        return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    devices = [pick_device(name.strip()) for name in names.split(",")]
+    if len({device.type for device in devices}) > 1:
+        raise UsageError(f"{names} are devices of several kinds, whose results differ.")
+    return devices
+
+
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
     """Type of the subnets' arithmetic; ``"auto"`` is bfloat16 where the hardware multiplies it, float32 elsewhere.
 

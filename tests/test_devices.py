@@ -5,7 +5,7 @@ import errno
 import pytest
 import torch
 
-from srspace.devices import memory_cap, out_of_memory, pick_device, pick_precision
+from srspace.devices import memory_cap, out_of_memory, pick_device, pick_devices, pick_precision
 from srspace.errors import ResourceError, UsageError
 
 
@@ -73,3 +73,21 @@ def test_devices_and_precisions_that_are_not_there_are_refused():
     if not torch.cuda.is_available():
         with pytest.raises(ResourceError, match="not available"):
             pick_device("cuda")
+
+
+def test_several_devices_are_of_one_kind(monkeypatch: pytest.MonkeyPatch):
+    assert pick_devices("cpu,cpu") == [torch.device("cpu")] * 2
+    assert pick_devices("cpu") == [torch.device("cpu")] == pick_devices("cpu, cpu")[:1]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert pick_devices("cuda:all") == [torch.device("cuda", index) for index in range(3)]
+    assert pick_devices("cuda:0,cuda:2") == [torch.device("cuda", 0), torch.device("cuda", 2)]
+    with pytest.raises(UsageError, match="several kinds"):
+        pick_devices("cuda:0,cpu")
+    with pytest.raises(ResourceError, match="cuda:3 is not available"):
+        pick_devices("cuda:0,cuda:3")
+
+
+def test_all_gpus_of_a_computer_without_any():
+    with pytest.raises(ResourceError, match="not available"):
+        pick_devices("cuda:all")

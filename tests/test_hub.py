@@ -13,6 +13,7 @@ from PIL import Image
 from srspace.errors import WeightsError
 from srspace.hub import load_catalog, resolve_weights, verify_folder, weights_root
 from tests.hub_server import CONTENT, Hub, environment_for, running_hub, write_catalog
+from tests.processes import run
 
 DRIVER = """
 import sys, time
@@ -61,11 +62,9 @@ def test_upscaling_with_weights_of_any_repository(hub: Hub, tiny: Path, tmp_path
     hub.content = {p.name: p.read_bytes() for p in (tiny / "x8").iterdir()}
     Image.new("RGB", (6, 5), (90, 120, 150)).save(tmp_path / "a.png")
     env = os.environ | hub.environment(tmp_path / "hf")
-    command = [sys.executable, "-m", "srspace", "upscale", str(tmp_path / "a.png"), "-w", "hf://owner/tiny@main"]
 
-    def upscale(*more: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        env_now = env | environment
-        return subprocess.run([*command, *more], capture_output=True, text=True, env=env_now, timeout=120, check=False)
+    def upscale(*more: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+        return run("upscale", tmp_path / "a.png", "-w", "hf://owner/tiny@main", *more, env=env | environment)
 
     done = upscale("-m", "rrdb")
     assert done.returncode == 0, done.stderr
@@ -75,7 +74,7 @@ def test_upscaling_with_weights_of_any_repository(hub: Hub, tiny: Path, tmp_path
     offline = upscale("-m", "rrdb", "--overwrite", HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "other"))
     assert offline.returncode == 3 and len(offline.stderr.splitlines()) == 1
     missing = upscale("-m", "fusion-l1")
-    assert missing.returncode == 3 and "--fusion" in missing.stderr and len(missing.stderr.splitlines()) == 1
+    assert missing.returncode == 3 and b"--fusion" in missing.stderr and len(missing.stderr.splitlines()) == 1
 
 
 def test_any_repository_can_be_named(hub: Hub, catalog: Path):

@@ -160,10 +160,18 @@ class Reader:
 
 
 class Computer:
-    """The second stage: upscales a picture, and writes its candidates while they come."""
+    """The second stage: upscales a picture, and writes its candidates while they come.
 
-    def __init__(self, settings: BatchSettings, upscaler: Callable[[Made], Upscaler]) -> None:
-        self._settings, self._upscaler = settings, upscaler
+    Args:
+        settings: of the run.
+        upscaler: gives what upscales a picture.
+        device: where that is, for the record; or None.
+    """
+
+    def __init__(
+        self, settings: BatchSettings, upscaler: Callable[[Made], Upscaler], device: str | None = None
+    ) -> None:
+        self._settings, self._upscaler, self._device = settings, upscaler, device
 
     def __call__(self, decoded: Decoded, progress: Callable[[float], None] | None = None) -> Computed:
         """Upscale one picture, or the frames of one animation, with the same latents.
@@ -184,7 +192,7 @@ class Computer:
         watch = candidates.take if decoded.job.looks_at_candidates else None
         result = self._upscaled(decoded, decoded.picture, progress, on_candidate=watch)
         return Computed(
-            decoded.job, result, decoded.made, decoded.mark, decoded.source, uncertainty=candidates.uncertainty()
+            decoded.job, result, self._made(decoded), decoded.mark, decoded.source, uncertainty=candidates.uncertainty()
         )
 
     def alike(self, one: Decoded, other: Decoded) -> bool:
@@ -228,9 +236,12 @@ class Computer:
             **self._settings.parameters,
         )
         return [
-            Computed(decoded.job, result, decoded.made, decoded.mark, decoded.source)
+            Computed(decoded.job, result, self._made(decoded), decoded.mark, decoded.source)
             for decoded, result in zip(group, results, strict=True)
         ]
+
+    def _made(self, decoded: Decoded) -> Made:
+        return decoded.made if self._device is None else replace(decoded.made, device=self._device)
 
     def _animation(self, decoded: Decoded, animation: Animation, progress: Callable[[float], None] | None) -> Computed:
         upscaler = self._upscaler(decoded.made)
@@ -258,7 +269,7 @@ class Computer:
             file = writer.finish()
         file = replace(file, warnings=(*animation.first.warnings, *file.warnings))
         result = replace(result, lr_psnr=min((value for value in agreement if value is not None), default=None))
-        return Computed(decoded.job, result, decoded.made, decoded.mark, decoded.source, file, len(animation))
+        return Computed(decoded.job, result, self._made(decoded), decoded.mark, decoded.source, file, len(animation))
 
     def _upscaled(
         self,

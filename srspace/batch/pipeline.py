@@ -304,7 +304,8 @@ class _Flow:
         most = computer.at_a_time(first, len(alike)) if len(alike) > 1 else 1
         size = first.still.width * first.still.height * _BYTES_A_PIXEL * self._stages.read.scale**2
         group: list[_Slot] = []
-        for slot in alike[:most]:
+        fair = -(-len(alike) // len(self._stages.computers))  # no device is to wait while another has many
+        for slot in alike[: min(most, fair)]:
             if not self._behind.take(slot, size):
                 break
             group.append(slot)
@@ -429,6 +430,6 @@ def _over(work: Callable[[], T]) -> Future[T]:
 def _bytes_in_flight(settings: BatchSettings, device: str | None) -> float:
     """Bytes that decoded pictures may take, and results again, while others are read, computed or written."""
     limit = settings.sampling.max_memory
-    if limit is not None and device == "cpu":
+    if limit is not None and device is not None and device.startswith("cpu"):
         return limit * _SHARE_OF_LIMIT
     return min(_MOST_BYTES, _SHARE_OF_MEMORY * psutil.virtual_memory().available)

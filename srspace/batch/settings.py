@@ -33,7 +33,8 @@ class BatchSettings:
         parameters: numbers that the mode is adjusted by, by name; the others have the mode's defaults.
         sampling: how candidates are drawn.
         consistency: whether results are made to agree with their inputs (see :meth:`srspace.Upscaler.upscale`).
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; several of one kind, such as
+            ``"cuda:0,cuda:1"``, or ``"cuda:all"``, share the pictures.
         precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         output: a file (for one input file), a folder, ``"-"`` for standard output, or None: beside each input, and of
             standard input on standard output.

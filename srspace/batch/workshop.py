@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,9 @@ from srspace.hub import (
 )
 
 if TYPE_CHECKING:
+    import torch
+
+    from srspace.auto import AutoUpscaler
     from srspace.upscaler import Upscaler
 
 
@@ -52,7 +55,7 @@ class Workshop:
         if settings.weights == AUTO_WEIGHTS and len(available()) == 1:
             settings = replace(settings, weights=available()[0].weights)  # nothing to choose, and nothing to tell
         self._chosen = settings.weights == AUTO_WEIGHTS
-        self._external: Upscaler | None = None  # only its file tells the scale
+        self._external: list[Upscaler] = []  # only its file tells the scale
         if settings.mode is None:
             mode = usual_mode(CLEAN.weights if self._chosen else settings.weights, settings.fusion)
         else:
@@ -63,8 +66,8 @@ class Workshop:
             self._families = serving(mode)
             self.scale = weights_scale(next(iter(self._families)))
         elif is_model_file(settings.weights):
-            self._external = self._upscaler(settings)
-            self.scale, self._families = self._external.scale, {settings.weights: None}
+            self._external = self._upscalers(settings)
+            self.scale, self._families = self._external[0].scale, {settings.weights: None}
         else:
             self.scale = weights_scale(settings.weights)
             fusion = None if mode.network is None else choose_fusion(settings.weights, mode.network, settings.fusion)
@@ -111,43 +114,77 @@ class Workshop:
         """The same weights for every picture."""
         settings, mode = self.settings, self.settings.known_mode
         ((weights, fusion),) = self._families.items()
-        upscaler = self._external or self._upscaler(settings, fusion)
-        upscaler.check(mode, settings.sampling, **settings.parameters)
-        made = self._made(fusion, str(upscaler.device), upscaler.precision)
+        upscalers = self._external or self._upscalers(settings, fusion)
+        for upscaler in upscalers:
+            upscaler.check(mode, settings.sampling, **settings.parameters)
+        made = self._made(fusion, upscalers)
         named = replace(
             made, weights_sha256=checksum(weights), fusion_sha256=None if fusion is None else checksum(fusion)
         )
-        sized = SizedUpscaler.of(upscaler, settings.size)
-        return Loaded(Named(named), [Computer(settings, lambda made: sized)])
+        each = self._each(len(upscalers))
+        return Loaded(Named(named), [_computer(each, upscaler, _always(upscaler)) for upscaler in upscalers])
 
-    def _upscaler(self, settings: BatchSettings, fusion: str | None = None) -> Upscaler:
+    def _upscalers(self, settings: BatchSettings, fusion: str | None = None) -> list[Upscaler]:
+        """One for each device."""
         from srspace.upscaler import Upscaler  # loads torch: a mistake is told without it
 
-        return Upscaler.load(
-            settings.weights, modes=[settings.known_mode], fusion=fusion, device=settings.device,
-            precision=settings.precision,
-        )  # fmt: skip
+        return [
+            Upscaler.load(
+                settings.weights, modes=[settings.known_mode], fusion=fusion, device=str(device),
+                precision=settings.precision,
+            )
+            for device in _devices(settings)
+        ]  # fmt: skip
 
     def _load_chosen(self) -> Loaded:
         """For each picture the family of weights that suits it."""
         from srspace.auto import AutoUpscaler
 
         settings, mode = self.settings, self.settings.known_mode
-        upscaler = AutoUpscaler(modes=[mode], device=settings.device, precision=settings.precision)
-        made = self._made(None, str(upscaler.device), upscaler.precision)
+        upscalers = [
+            AutoUpscaler(modes=[mode], device=str(device), precision=settings.precision)
+            for device in _devices(self.settings)
+        ]
+        each = self._each(len(upscalers))
+        computers = [_computer(each, upscaler, _family_of(upscaler)) for upscaler in upscalers]
+        made = self._made(None, upscalers)
+        return Loaded(Chosen(made, self._families, self._checksums()), computers)
 
-        def family(made: Made) -> Upscaler:
-            return SizedUpscaler.of(upscaler.family(str(made.weights)), settings.size)
+    def _each(self, count: int) -> BatchSettings:
+        """The settings of each of so many computers: on a CPU, they share its memory."""
+        settings, limit = self.settings, self.settings.sampling.max_memory
+        if count == 1 or limit is None or _devices(self.settings)[0].type != "cpu":
+            return settings
+        return replace(settings, sampling=replace(settings.sampling, max_memory=limit // count))
 
-        return Loaded(Chosen(made, self._families, self._checksums()), [Computer(settings, family)])
-
-    def _made(self, fusion: str | None, device: str, precision: str) -> Made:
-        made = Made.by(self.settings, fusion=fusion, scale=self.scale, device=device, precision=precision)
+    def _made(self, fusion: str | None, upscalers: Sequence[Upscaler | AutoUpscaler]) -> Made:
+        device = ",".join(str(upscaler.device) for upscaler in upscalers)
+        made = Made.by(self.settings, fusion=fusion, scale=self.scale, device=device, precision=upscalers[0].precision)
         return replace(made, settings_sha256=fingerprint(self.settings, made, self._checksums()))
 
     def _checksums(self) -> dict[str, str]:
         names = {name for pair in self._families.items() for name in pair if name is not None}
         return {name: checksum(name) for name in names}
+
+
+def _devices(settings: BatchSettings) -> list[torch.device]:
+    from srspace.devices import pick_devices  # loads torch, too
+
+    return pick_devices(settings.device)
+
+
+def _always(upscaler: Upscaler) -> Callable[[Made], Upscaler]:
+    return lambda made: upscaler
+
+
+def _family_of(upscaler: AutoUpscaler) -> Callable[[Made], Upscaler]:
+    return lambda made: upscaler.family(str(made.weights))
+
+
+def _computer(
+    settings: BatchSettings, upscaler: Upscaler | AutoUpscaler, serving: Callable[[Made], Upscaler]
+) -> Computer:
+    return Computer(settings, lambda made: SizedUpscaler.of(serving(made), settings.size), str(upscaler.device))
 
 
 @dataclass(frozen=True)

@@ -102,8 +102,8 @@ AutoWeights = Annotated[
     str,
     option(
         "--weights", "-w", panel=ADVANCED, metavar="NAME", autocompletion=completion.chosen_weights,
-        help="Weights: auto (those that suit each picture), catalogue name, folder, file of another project's model, or "
-        "hf://owner/repo[@revision].",
+        help="Weights: auto (those that suit each picture), catalogue name, folder, file of another project's model, "
+        "or hf://owner/repo[@revision].",
     ),
 ]  # fmt: skip
 Device = Annotated[
@@ -111,6 +111,14 @@ Device = Annotated[
     option(
         "--device", panel=DEVICE, metavar="NAME", help="auto, cpu, cuda, cuda:1 (the second GPU) or mps.",
         autocompletion=complete(lambda: ("auto", "cpu", "cuda", "mps")),
+    ),
+]  # fmt: skip
+Devices = Annotated[
+    str,
+    option(
+        "--device", panel=DEVICE, metavar="NAME",
+        help="auto, cpu, cuda, cuda:1 (the second GPU) or mps; several share the pictures: cuda:0,cuda:1 or cuda:all.",
+        autocompletion=complete(lambda: ("auto", "cpu", "cuda", "cuda:all", "mps")),
     ),
 ]  # fmt: skip
 Precision = Annotated[

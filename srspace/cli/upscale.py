@@ -181,7 +181,7 @@ class Options:
             help="Make the bicubic reduction of the result equal the input. For input that was reduced that way.",
         ),
     ] = None  # fmt: skip
-    device: options.Device = "auto"
+    device: options.Devices = "auto"
     precision: options.Precision = "auto"
     tile: options.Tile = None
     max_memory: options.MaxMemory = None
@@ -403,10 +403,18 @@ def _write_grid(target: Path, options: Options) -> None:
 
     upscaled = options.settings()
     settings = ExploreSettings(
-        weights=upscaled.weights, sampling=upscaled.sampling, device=upscaled.device, precision=upscaled.precision
+        weights=upscaled.weights,
+        sampling=upscaled.sampling,
+        device=_first(upscaled.device),
+        precision=upscaled.precision,
     )
     with named_progress(quiet=options.quiet or options.as_json) as report:
         write_grid(target, Path(options.inputs[0]), settings, report)
+
+
+def _first(devices: str) -> str:
+    """The first of several devices."""
+    return "cuda" if devices == "cuda:all" else devices.split(",")[0]
 
 
 def _chosen(made: Made) -> str:

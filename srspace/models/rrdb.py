@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from srspace.config import RRDBConfig
+from srspace.models.enlarged import convolve_enlarged
 
 Trunk = Callable[[Tensor, tuple[int, ...]], tuple[Tensor, list[Tensor]]]
 
@@ -136,6 +137,13 @@ class RRDBNet(nn.Module):
     def _upsampled(self, last: Tensor, known: tuple[Tensor, ...], doublings: int) -> tuple[Tensor, ...]:
         maps = list(known)
         for i in range(len(maps), doublings):
-            source = F.interpolate(maps[-1] if maps else last, scale_factor=2, mode="nearest")
-            maps.append(F.leaky_relu(getattr(self, f"upconv{i + 1}")(source), 0.2))
+            maps.append(F.leaky_relu(_doubled(maps[-1] if maps else last, getattr(self, f"upconv{i + 1}")), 0.2))
         return tuple(maps)
+
+
+def _doubled(x: Tensor, convolution: nn.Conv2d) -> Tensor:
+    """The convolution of ``x`` enlarged twofold by nearest neighbour."""
+    if x.device.type == "cpu" and not torch.is_grad_enabled():
+        return convolve_enlarged(x, convolution.weight, convolution.bias)
+    out: Tensor = convolution(F.interpolate(x, scale_factor=2, mode="nearest"))
+    return out

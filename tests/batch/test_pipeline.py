@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from srspace.batch import BatchSettings, Done, Failed, engine, pipeline, retrying, upscale_files
+from srspace import devices
+from srspace.batch import BatchSettings, Done, Failed, Workshop, engine, pipeline, retrying, upscale_files
 from srspace.config import SamplingConfig
 from srspace.errors import ImageError
 from srspace.images import read_picture
@@ -359,25 +360,57 @@ class TestEnds:
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("srspace")]
 
 
-def test_several_computers_share_the_pictures(folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch):
-    from srspace.batch import Workshop
-    from srspace.batch.inputs import find_inputs
-    from srspace.batch.plan import Plan
+class TestSeveralDevices:
+    def test_they_share_the_pictures_and_change_none(
+        self, folder: Path, settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        drawn = replace(settings, mode="mean", sampling=SamplingConfig(samples=2, seed=3), records=tmp_path / "1")
+        alone = list(upscale_files(folder, drawn))
+        both, threads = threading.Barrier(2), []
 
-    workshop = Workshop(settings)
-    loaded = workshop.load()
-    loaded.computers.append(engine.Computer(workshop.settings, loaded.computers[0]._upscaler))
-    both = threading.Barrier(2)
-    threads: list[str] = []
+        def meet(given: object) -> None:
+            threads.append(threading.current_thread().name)
+            if number(given) in (0, 1):
+                both.wait(LIMIT)
 
-    def meet(given: object) -> None:
-        threads.append(threading.current_thread().name)
-        if number(given) in (0, 1):
-            both.wait(LIMIT)
+        watched(monkeypatch, engine.Computer, meet)
+        monkeypatch.setattr(devices, "pick_devices", lambda names: [torch.device("cpu"), torch.device("cpu", 0)])
+        several = replace(drawn, output=tmp_path / "several", records=tmp_path / "2")
+        found = list(upscale_files(folder, several))
+        assert [type(o) for o in found] == [Done] * 6 and len(set(threads)) == 2
+        assert [Path(o.input).name for o in found] == [Path(o.input).name for o in alone]
+        for a, b in zip(alone, found, strict=True):
+            assert Path(a.output).read_bytes() == Path(b.output).read_bytes()
+            assert replace(a.made, device=b.made.device) == b.made
+        assert {o.made.device for o in found} == {"cpu", "cpu:0"}
 
-    watched(monkeypatch, engine.Computer, meet)
-    found = list(workshop.run(Plan(find_inputs([folder], recursive=False), workshop.settings, workshop.scale)))
-    assert [type(o) for o in found] == [Done] * 6 and len(set(threads)) == 2
+    def test_none_waits_while_another_computes_many(self, folder, settings, tmp_path, monkeypatch):
+        """Six pictures of one size: three at most are computed together on each of two devices."""
+        groups: list[int] = []
+        for index in range(6):
+            picture(folder / f"{index}.png", (8, 6), seed=index)
+        whole = engine.Computer.upscale_many
+
+        def many(self, group, progress=None):
+            groups.append(len(group))
+            return whole(self, group, progress)
+
+        monkeypatch.setattr(engine.Computer, "at_a_time", lambda self, decoded, most: most)
+        monkeypatch.setattr(engine.Computer, "upscale_many", many)
+        for device, most in (("cpu", 6), ("cpu,cpu", 3)):
+            groups.clear()
+            found = list(upscale_files(folder, replace(settings, device=device, output=tmp_path / device)))
+            assert [type(o) for o in found] == [Done] * 6 and max(groups, default=0) <= most
+        assert groups
+
+    def test_each_has_weights_of_its_own_where_they_are_chosen(self, settings: BatchSettings):
+        loaded = Workshop(replace(settings, weights="auto", device="cpu,cpu")).load()
+        assert len({computer._upscaler for computer in loaded.computers}) == 2
+
+    def test_they_share_the_memory_of_the_cpu(self, settings: BatchSettings):
+        sampling = SamplingConfig(max_memory=2**30)
+        loaded = Workshop(replace(settings, sampling=sampling, device="cpu,cpu")).load()
+        assert [c._settings.sampling.max_memory for c in loaded.computers] == [2**29] * 2
 
 
 def test_torch_and_its_errors_are_known_as_lack_of_memory():

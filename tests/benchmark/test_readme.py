@@ -28,7 +28,7 @@ def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 def test_its_options_exist(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", "200")
     pages = []
-    for command in (["bench", "run"], ["bench", "compare"], ["bench", "speed"], ["data", "list"]):
+    for command in (["bench", "run"], ["bench", "compare"], ["bench", "speed"], ["data", "list"], ["data", "degrade"]):
         assert main([*command, "--help"]) == 0
         pages.append(capsys.readouterr().out)
     known = set(re.findall(r"--[a-z][a-z-]+", "".join(pages))) | {"--benchmark-enable"}

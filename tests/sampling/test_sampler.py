@@ -356,7 +356,7 @@ class TestMemory:
             Sampler(prepared, torch.rand(3, 1000, 1000), config).collapse_all([MEAN.sink(5), spool.maker])
         assert torch.cuda.max_memory_reserved() <= config.max_memory
 
-    @pytest.mark.parametrize(("mode", "watched"), [("mean", False), ("median", False), ("mean", True)])
+    @pytest.mark.parametrize(("mode", "watched"), [("median", False), ("mean", True)])
     def test_the_process_stays_within_its_limit(self, mode: str, watched: bool):
         command = [sys.executable, "-c", PEAK, mode, "watched" if watched else ""]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -397,11 +397,10 @@ print(tiles, limit, peak_memory(torch.device("cpu")))
 """
 
 
-@pytest.mark.parametrize("name", ["parrot", "spices"])
-def test_bfloat16_stays_near_float32_on_photographs(name: str):
+def test_bfloat16_stays_near_float32_on_a_photograph():
     folder = Path(__file__).parents[2] / "examples"
     image, truth = (
-        torch.from_numpy(srspace.read_picture(folder / f"{name}{ending}.png").rgb.transpose(2, 0, 1).copy())
+        torch.from_numpy(srspace.read_picture(folder / f"parrot{ending}.png").rgb.transpose(2, 0, 1).copy())
         for ending in ("", "_HR")
     )
     image, truth = image[:, 20:34, 30:44], truth[:, 80:136, 120:176]

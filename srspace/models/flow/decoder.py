@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from srspace.models.convolution import Convolution
+from srspace.models.convolution import Activation, Convolution
+from srspace.models.enlarged import EnlargedConvolution
 from srspace.models.flow.coupling import ConditionalAffineCoupling
 from srspace.models.flow.flow import ConditionalFlow, FlowLevel
 from srspace.models.flow.step import inverse_linear
@@ -31,10 +32,42 @@ class DecoderConditions:
         return DecoderConditions(tuple(tuple(step.select(index) for step in level) for level in self.levels))
 
 
+class ConditionConvolution:
+    """A convolution of a level's own features and of the stacked trunk outputs, enlarged to their size.
+
+    Args:
+        weight: ``(out, own + stacked, 3, 3)``.
+        bias: ``(out,)``.
+        dtype: of the arithmetic.
+        own: channels of the level's own features, where they are larger than the stacked outputs; else None.
+        activation: applied to the output in place.
+    """
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor, dtype: torch.dtype, own: int | None, activation: Activation | None = None
+    ) -> None:
+        self.activation: Activation | None = None
+        self.enlarged: EnlargedConvolution | None = None
+        if own is not None and weight.device.type == "cpu":  # elsewhere it has not been measured
+            self.activation, activation = activation, None
+            self.enlarged = EnlargedConvolution(weight[:, own:], dtype)
+            weight = weight[:, :own]
+        self.convolution = Convolution(weight, bias, dtype, activation)
+
+    def __call__(self, features: Tensor, stacked: Tensor) -> Tensor:
+        """Of ``(B, own, H, W)`` and ``(B, stacked, h, w)``; H is h or a power of two times that."""
+        height, width = features.shape[-2:]
+        if self.enlarged is None:
+            return self.convolution(torch.cat((features, _enlarged(stacked, height, width)), 1))
+        out = self.convolution(features)
+        self.enlarged.add_to(out, _enlarged(stacked, height // 2, width // 2))
+        return out if self.activation is None else self.activation(out)
+
+
 class LevelDecoder:
     """The inverse of one level."""
 
-    def __init__(self, level: FlowLevel, dtype: torch.dtype) -> None:
+    def __init__(self, level: FlowLevel, dtype: torch.dtype, own: int | None) -> None:
         self.squeeze = level.squeeze
         steps = list(level.steps)
         self.steps: list[StepDecoder] = []
@@ -46,21 +79,21 @@ class LevelDecoder:
         couplings: list[ConditionalAffineCoupling] = [step.coupling for step in steps]  # type: ignore[misc]
         firsts = [(c.f_features.first, c.f_affine.first) for c in couplings]
         kept = self.steps[0].kept
-        self.features = Convolution(
+        self.features = ConditionConvolution(
             torch.cat([f.weight.detach() for f, _ in firsts]), torch.cat([given(f.bias) for f, _ in firsts]),
-            dtype, F.relu_,
+            dtype, own, F.relu_,
         )  # fmt: skip
-        self.hidden = Convolution(
+        self.hidden = ConditionConvolution(
             torch.cat([a.weight.detach()[:, kept:] for _, a in firsts]), torch.cat([given(a.bias) for _, a in firsts]),
-            dtype,
+            dtype, own,
         )  # fmt: skip
         self.prior = None if level.split is None else packed(level.split.conv, dtype, logit_bias=0.0)
 
-    def conditions(self, condition: Tensor, *, fused: bool) -> tuple[StepCondition, ...]:
-        """What all candidates share, from ``(B, condition_channels, H, W)``."""
-        count, layout = len(self.steps), self.hidden.layout
-        hidden = [part.contiguous(memory_format=layout) for part in self.hidden(condition).chunk(count, 1)]
-        features = self.features(condition).chunk(count, 1)
+    def conditions(self, own: Tensor, stacked: Tensor, *, fused: bool) -> tuple[StepCondition, ...]:
+        """What all candidates share, from ``(B, nf, H, W)`` and the stacked trunk outputs at LR size."""
+        count, layout = len(self.steps), self.hidden.convolution.layout
+        hidden = [part.contiguous(memory_format=layout) for part in self.hidden(own, stacked).chunk(count, 1)]
+        features = self.features(own, stacked).chunk(count, 1)
         return tuple(s.condition(f, h, fused=fused) for s, f, h in zip(self.steps, features, hidden, strict=True))
 
     def __call__(self, y: Tensor, latent: Tensor | None, conditions: Sequence[StepCondition]) -> Tensor:
@@ -88,7 +121,11 @@ class FlowDecoder:
     def __init__(self, flow: ConditionalFlow, dtype: torch.dtype) -> None:
         self.dtype = dtype
         with torch.no_grad():
-            self.levels = [LevelDecoder(level, dtype) for level in flow.levels]  # type: ignore[arg-type]
+            larger = [flow.feature_channels] * (len(flow.levels) - 1)  # all but the last level's maps
+            self.levels = [
+                LevelDecoder(level, dtype, own)  # type: ignore[arg-type]
+                for level, own in zip(flow.levels, [*larger, None], strict=True)
+            ]
         self.fused = any(step.fused for level in self.levels for step in level.steps)
 
     def warm_up(self) -> Iterator[None]:
@@ -108,8 +145,7 @@ class FlowDecoder:
         out = []
         stacked, fused = stacked.to(self.dtype), fused and stacked.shape[0] == 1
         for level, features in zip(self.levels, maps, strict=True):
-            resized = F.interpolate(stacked, size=features.shape[-2:], mode="nearest")
-            out.append(level.conditions(torch.cat((features.to(resized.dtype), resized), 1), fused=fused))
+            out.append(level.conditions(features.to(self.dtype), stacked, fused=fused))
         return DecoderConditions(tuple(out))
 
     def __call__(self, latents: Sequence[Tensor], conditions: DecoderConditions) -> Tensor:
@@ -128,3 +164,9 @@ class FlowDecoder:
         for i in reversed(range(len(self.levels))):
             y = self.levels[i](y, latents[i] if i < len(self.levels) - 1 else None, conditions.levels[i])
         return y
+
+
+def _enlarged(stacked: Tensor, height: int, width: int) -> Tensor:
+    if stacked.shape[-2:] == (height, width):
+        return stacked
+    return F.interpolate(stacked, size=(height, width), mode="nearest")

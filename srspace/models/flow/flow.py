@@ -110,7 +110,7 @@ class ConditionalFlow(nn.Module):
 
     def __init__(self, config: FlowConfig, feature_channels: int) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.feature_channels = config, feature_channels
         condition_channels = feature_channels * (1 + len(config.stack_blocks))
         self.levels = nn.ModuleList()
         channels = 3
