@@ -60,6 +60,18 @@ class MissingExtraError(UsageError):
         self.package, self.extra = package, extra
 
 
+class TokenError(UsageError):
+    """A service would be reached from other machines by anybody.
+
+    Attributes:
+        host: the address that it would listen on.
+    """
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host} is reached from other machines, which takes a token.")
+        self.host = host
+
+
 class NoPictureError(UsageError):
     """What the user named holds no picture.
 
@@ -118,6 +130,14 @@ class ImageError(SRSpaceError):
 
 class UnreadableError(ImageError):
     """An input's bytes cannot be read; what they hold is not known."""
+
+
+class TooManyPixelsError(ImageError):
+    """An input is larger than what is read."""
+
+
+class UnknownFormatError(ImageError):
+    """An input is not a picture in a known format."""
 
 
 class ForeignFormatError(ImageError):
@@ -304,6 +324,25 @@ class MemoryLimitError(ResourceError):
             f"{needed / 2**30:.2g} GiB are needed."
         )
         self.limit, self.needed = limit, needed
+
+
+class BusyError(ResourceError):
+    """A service has no room for another picture.
+
+    Attributes:
+        seconds: after which it probably has.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("there is no room for another picture at the moment.")
+        self.seconds = seconds
+
+
+class LateError(ResourceError):
+    """A picture was not finished in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the picture was not finished within {seconds:g} seconds.")
 
 
 class DataError(SRSpaceError):

@@ -137,12 +137,12 @@ def kills(given: argparse.Namespace) -> None:
         out, records = given.folder / f"out{number}", given.folder / f"records{number}.jsonl"
         command = [sys.executable, "-m", "srspace", "upscale", str(given.folder / "in"), "-o", str(out)]
         command += ["-w", given.weights, "-m", given.mode, "--device", "cpu", "--jsonl", str(records), "--json"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         while not list(out.glob("[!.]*_x4.*")) and process.poll() is None:
             time.sleep(0.005)
         time.sleep(rng.uniform(0, given.seconds))
         process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.wait()
         killed = process.returncode == -signal.SIGKILL
         first = {p.name: (p.stat().st_mtime_ns, p.stat().st_ino) for p in out.glob("[!.]*_x4.*")}
         for name in first:
@@ -172,7 +172,8 @@ def watch(given: argparse.Namespace) -> None:
     inbox.mkdir()
     command = [sys.executable, "-m", "srspace", "upscale", "--watch", str(inbox), "-o", str(out), "--done", str(done)]
     command += ["-w", given.weights, "-m", given.mode, "--device", "cpu", "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with (given.folder / "outcomes.jsonl").open("wb") as file:
+        process = subprocess.Popen(command, stdout=file)
     rng = random.Random(given.seed)
     rng.shuffle(sources)
 
@@ -190,9 +191,10 @@ def watch(given: argparse.Namespace) -> None:
     deadline = time.monotonic() + 120
     while list(inbox.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate()
-    outcomes = [json.loads(line) for line in printed.splitlines()]
+    process.send_signal(signal.SIGTERM)
+    process.wait()
+    lines = (given.folder / "outcomes.jsonl").read_text(encoding="utf-8").splitlines()
+    outcomes = [json.loads(line) for line in lines]
     told(
         files=len(sources), statuses=dict(Counter(outcome["status"] for outcome in outcomes)),
         each_once=len({outcome["input"] for outcome in outcomes}) == len(outcomes) == len(sources),

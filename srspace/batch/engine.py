@@ -26,6 +26,7 @@ from srspace.batch.uncertainty import Candidates, check_uncertainty, write_uncer
 from srspace.errors import AnimationError, ResourceError
 from srspace.files import check_writable, remove_leftovers, write_bytes
 from srspace.images import (
+    MAX_PIXELS,
     Encoded,
     Metadata,
     Picture,
@@ -114,20 +115,37 @@ class Reader:
         content = hashlib.sha256(data).hexdigest()
         if records is not None and job.target is not None and self._is_done(job, job.target, content, records):
             return kept_result(job, read_header(job.target), self._decide.made, Source(content))
-        picture = self._decoded(data, name, job)
-        first = picture if isinstance(picture, Picture) else picture.first
-        width, height = result_size(self._settings.size, first, self.scale, name)
-        check_side(job.format, width, height)
-        made = self._decide(first).sized(first.width, width)
-        settings = made.for_mark() | {"input_sha256": content}
-        mark = Provenance(source_key(None if job.piped else job.source), settings)
+        decoded = self.decode(job, data, name)
         if job.target is not None:
             check_writable(job.target)
             self._clear(job.target.parent)
         if job.candidates is not None:
-            check_candidates(job.candidates, self._settings.samples, mark, overwrite=self._settings.overwrite)
+            check_candidates(job.candidates, self._settings.samples, decoded.mark, overwrite=self._settings.overwrite)
         if job.uncertainty is not None:
-            check_uncertainty(job.uncertainty, self._settings, mark)
+            check_uncertainty(job.uncertainty, self._settings, decoded.mark)
+        return decoded
+
+    def decode(self, job: Job, data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Decoded:
+        """Decode a picture that was read.
+
+        Args:
+            job: what is to be done with it.
+            data: the file.
+            name: what to call it in messages.
+            max_pixels: refuse larger ones.
+
+        Raises:
+            ImageError: it cannot be read.
+            OutputError: the format holds no result of that size.
+            WeightsError: weights are to be chosen, and those that choose are missing or damaged.
+        """
+        picture = self._decoded(data, name, job, max_pixels)
+        first = picture if isinstance(picture, Picture) else picture.first
+        width, height = result_size(self._settings.size, first, self.scale, name)
+        check_side(job.format, width, height)
+        made = self._decide(first).sized(first.width, width)
+        content = hashlib.sha256(data).hexdigest()
+        mark = Provenance(source_key(None if job.piped else job.source), made.for_mark() | {"input_sha256": content})
         return Decoded(job, picture, made, mark, Source(content, first.width, first.height))
 
     def _is_done(self, job: Job, target: Path, content: str, records: Records | Recorded) -> bool:
@@ -136,10 +154,10 @@ class Reader:
             return True
         return job.there and not records.wrote(job.output)
 
-    def _decoded(self, data: bytes, name: str, job: Job) -> Picture | Animation:
-        animation = None if self._settings.first_frame else read_animation(data, name)
+    def _decoded(self, data: bytes, name: str, job: Job, max_pixels: int) -> Picture | Animation:
+        animation = None if self._settings.first_frame else read_animation(data, name, max_pixels)
         if animation is None:
-            return self._described(read_picture(data, name=name))
+            return self._described(read_picture(data, name=name, max_pixels=max_pixels))
         if job.looks_at_candidates:
             raise AnimationError(f"{name} is an animation; candidates are looked at of stills alone.")
         first = self._described(animation.first)
@@ -315,22 +333,33 @@ class Writer:
             warnings = (*result.picture.warnings, *warnings)
         else:
             warnings = self._write_file(computed)
-        return Done(
-            job.input, job.output, computed.made, result.picture.width, result.picture.height, result.seconds,
-            result.redraws, result.consistency, result.lr_psnr, warnings, computed.frames, source=computed.source,
-        )  # fmt: skip
+        return outcome_of(computed, warnings)
 
     def _write_file(self, computed: Computed) -> tuple[str, ...]:
-        job, file = computed.job, computed.file
-        if file is None:
-            picture = computed.result.picture
-            file = encoded(picture, job.format, provenance=computed.mark)
-            file = replace(file, warnings=(*picture.warnings, *file.warnings))
-        if job.target is None:
+        file = file_of(computed)
+        if computed.job.target is None:
             write_standard_output(file.data)
         else:
-            write_bytes(job.target, file.data)
+            write_bytes(computed.job.target, file.data)
         return file.warnings
+
+
+def outcome_of(computed: Computed, warnings: tuple[str, ...]) -> Done:
+    """The outcome of a picture whose result was written, with what is to be said."""
+    job, result = computed.job, computed.result
+    return Done(
+        job.input, job.output, computed.made, result.picture.width, result.picture.height, result.seconds,
+        result.redraws, result.consistency, result.lr_psnr, warnings, computed.frames, source=computed.source,
+    )  # fmt: skip
+
+
+def file_of(computed: Computed) -> Encoded:
+    """The file of a result, with everything that is to be said."""
+    if computed.file is not None:
+        return computed.file
+    picture = computed.result.picture
+    file = encoded(picture, computed.job.format, provenance=computed.mark)
+    return replace(file, warnings=(*picture.warnings, *file.warnings))
 
 
 def _part(progress: Callable[[float], None] | None, number: int, count: int) -> Callable[[float], None] | None:

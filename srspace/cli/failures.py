@@ -29,6 +29,7 @@ from srspace.errors import (
     SRSpaceError,
     StackSizeError,
     TerminalError,
+    TokenError,
     UsageError,
     WeightsError,
 )
@@ -52,6 +53,7 @@ _ADVICE: dict[type[SRSpaceError], Callable[[Any], str]] = {
     EarlierResultsError: lambda e: "To upscale them again, name them one by one, or give another folder with -o.",
     SharedTargetError: lambda e: "Keep them apart with --recursive, --format, another folder or separate runs.",
     ReplacedInputError: lambda e: "Use --suffix or -o.",
+    TokenError: lambda e: "Set one with SRSPACE_TOKEN or --token.",
     TerminalError: lambda e: "Redirect standard output or use -o.",
     CandidateExistsError: lambda e: "Name another folder with --save-samples, or use --overwrite.",
     StackSizeError: lambda e: f"Use -n {e.size} or a multiple of it.",

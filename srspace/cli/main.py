@@ -10,7 +10,7 @@ import click
 import typer
 
 from srspace import __version__
-from srspace.cli import bench, data, doctor, explore, output, train, upscale, weights
+from srspace.cli import bench, data, doctor, explore, output, serve, train, upscale, weights
 from srspace.cli.commands import App
 from srspace.cli.failures import (
     EXIT_FAILED,
@@ -36,6 +36,7 @@ app = App(
 )
 app.command("upscale", epilog=upscale.epilog())(upscale.upscale)
 app.command("explore")(explore.explore)
+app.command("serve")(serve.serve)
 app.add_typer(bench.app, name="bench")
 app.add_typer(train.app, name="train")
 app.add_typer(weights.app, name="weights")

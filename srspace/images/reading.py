@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from srspace.errors import ForeignFormatError, ImageError, MissingReaderError, UnreadableError
+from srspace.errors import (
+    ForeignFormatError,
+    ImageError,
+    MissingReaderError,
+    TooManyPixelsError,
+    UnknownFormatError,
+    UnreadableError,
+)
 from srspace.images.colour.settling import settled
 from srspace.images.depth import quantized
 from srspace.images.metadata import gathered
@@ -22,6 +29,7 @@ from srspace.images.readers import (
     Decoded,
     ForeignError,
     MissingPackageError,
+    TooManyError,
     UnknownError,
     UnsupportedError,
     decode,
@@ -123,12 +131,14 @@ def in_words(error: Exception, name: str, max_pixels: int) -> ImageError:
             return ForeignFormatError(name, error.kind.what, error.kind.advice)
         case MissingPackageError():
             return MissingReaderError(name, error.kind, error.package, EXTRA)
+        case TooManyError():
+            return TooManyPixelsError(f"{name} has {error}.")
         case UnsupportedError():
             return ImageError(f"{name} has {error}.")
         case Image.DecompressionBombError():
-            return ImageError(f"{name} has more than the {max_pixels / 1e6:.0f} megapixels allowed.")
+            return TooManyPixelsError(f"{name} has more than the {max_pixels / 1e6:.0f} megapixels allowed.")
         case UnknownError():
-            return ImageError(f"{name} is not a picture in a known format.")
+            return UnknownFormatError(f"{name} is not a picture in a known format.")
     detail = _detail(error)
     if _NOT_DAMAGED.match(detail):
         return ImageError(f"{name} is of a kind that is not handled ({detail}).")

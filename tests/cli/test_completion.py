@@ -38,7 +38,7 @@ def test_a_shell_is_answered():
 @pytest.mark.parametrize(
     ("path", "name", "expected"),
     [
-        ("upscale", "--mode", modes.every()),
+        ("upscale", "--mode", (*modes.every(), "model")),
         ("upscale", "--precision", PRECISIONS),
         ("upscale", "--latents", ("independent", "antithetic")),
         ("upscale", "--format", writable()),

@@ -6,9 +6,23 @@ from collections.abc import Callable
 from importlib import import_module
 
 from srspace.images.kinds import HEAD, Foreign, recognized
-from srspace.images.readers.decoded import Decoded, ForeignError, MissingPackageError, UnsupportedError
+from srspace.images.readers.decoded import (
+    Decoded,
+    ForeignError,
+    MissingPackageError,
+    TooManyError,
+    UnsupportedError,
+)
 
-__all__ = ["Decoded", "ForeignError", "MissingPackageError", "UnknownError", "UnsupportedError", "decode"]
+__all__ = [
+    "Decoded",
+    "ForeignError",
+    "MissingPackageError",
+    "TooManyError",
+    "UnknownError",
+    "UnsupportedError",
+    "decode",
+]
 
 Reader = Callable[[bytes, int], Decoded]
 

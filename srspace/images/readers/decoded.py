@@ -25,6 +25,10 @@ class UnsupportedError(Exception):
     """What a picture has that cannot be handled, to be read after "it has"."""
 
 
+class TooManyError(UnsupportedError):
+    """More pixels than are allowed, likewise."""
+
+
 class ForeignError(Exception):
     """It is a file of a kind that is not read.
 
@@ -78,7 +82,7 @@ def check_pixels(width: int, height: int, most: int) -> None:
         UnsupportedError: it has more than ``most`` pixels, or none.
     """
     if width * height > most:
-        raise UnsupportedError(f"{width * height / 1e6:.0f} megapixels, more than the {most / 1e6:.0f} allowed")
+        raise TooManyError(f"{_mega(width * height)} megapixels, more than the {_mega(most)} allowed")
     if width < 1 or height < 1:
         raise UnsupportedError("no pixels")
 
@@ -86,3 +90,7 @@ def check_pixels(width: int, height: int, most: int) -> None:
 def unsupported_samples(kind: str) -> UnsupportedError:
     """The error about samples of a kind that is not handled, called as in :data:`SAMPLE_NAMES`."""
     return UnsupportedError(f"{SAMPLE_NAMES.get(kind, kind)} samples; 8 and 16 bit integers are handled")
+
+
+def _mega(count: int) -> str:
+    return f"{count / 1e6:.0f}" if count >= 10_000_000 else f"{count / 1e6:.3g}"
