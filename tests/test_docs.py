@@ -33,8 +33,8 @@ from tests.documents import BATCH, BENCHMARK, DOCUMENTS, README, blocks, command
 from tests.pictures import picture
 from tests.report.made import results
 
-FOREIGN = {"--benchmark-enable", "--max-restarts", "--nnodes", "--nproc-per-node", "--rdzv-endpoint"}
-"""Options of pytest and torchrun."""
+FOREIGN = {"--benchmark-enable", "--head", "--max-restarts", "--nnodes", "--nproc-per-node", "--rdzv-endpoint"}
+"""Options of pytest, torchrun and ray."""
 
 SHOWN = [(path, words) for path in DOCUMENTS for words in commands(text_of(path))]
 every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(documents.ROOT)))
