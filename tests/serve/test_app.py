@@ -59,7 +59,8 @@ def test_the_answer_is_what_the_command_line_makes(client: TestClient, service: 
     (outcome,) = upscale_files(source, settings)
     assert np.array_equal(read_picture(answer.content).rgb, read_picture(outcome.output).rgb)
     record, expected = json.loads(answer.headers[RECORD]), outcome.record()
-    left_out = {"input", "output", "error", "seconds", "settings_sha256"}
+    left_out = {"input", "output", "error", "seconds", "settings_sha256", "weights"}
+    assert record["weights"] == client.get("/health").json()["weights"] == "x4", "no path is given away"
     assert {k: v for k, v in record.items() if k not in left_out} == {
         k: v for k, v in expected.items() if k not in left_out
     }
