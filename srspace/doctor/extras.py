@@ -13,6 +13,7 @@ EXTRAS = {
     "plot": ("matplotlib", "plots of the perception-distortion plane"),
     "formats": ("pillow_heif", "HEIC and JPEG XL, and more than 8 bits in JPEG XL and JPEG 2000"),
     "preview": ("textual_image", "sharper pictures from --preview, in terminals that can show them"),
+    "serve": ("starlette", "srspace serve"),
     "no-reference": ("pyiqa", "the metrics NIQE, Ma and PI, for non-commercial use only"),
 }
 """By the extra's name: the package that it installs, and what that is for."""

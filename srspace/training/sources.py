@@ -89,15 +89,17 @@ class Sources:
         side = min(_HELD_OUT_SIDE, self.data.tile) // scale * scale
         progress = self.reporter(f"reading {self.held_out}")
         hr, lr = centre_crops(self.held_out, side=side, scale=scale, device=self.device, progress=progress)
-        damage = self._damage(scale)
-        if damage is not None:
+        if self.data.damage != "none":
+            damage = Degradation(DegradeConfig(scale=scale))  # whatever share is trained on
             with fork_rng([self.device] if self.device.type == "cuda" else []):
                 seed_batch(self.device, 0, 0, 0)
                 lr = damage(hr)
         return hr, lr
 
     def _damage(self, scale: int) -> Damage | None:
-        return Degradation(DegradeConfig(scale=scale)) if self.data.damage == "real" else None
+        if self.data.damage == "none":
+            return None
+        return Degradation(DegradeConfig(scale=scale, not_antialiased=self.data.jagged_share))
 
     def reporter(self, what: str) -> Progress | None:
         """What is told the share done of something, in [0, 1]; None where nobody listens."""

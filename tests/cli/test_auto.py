@@ -29,7 +29,7 @@ def upscale(folder: Path, *more: str) -> int:
 
 def test_a_note_tells_which_weights_and_why(catalogue: Path, folder: Path, capsys: pytest.CaptureFixture[str]):
     assert upscale(folder, "-m", "rrdb") == 0
-    clean, noisy = capsys.readouterr().err.splitlines()
+    clean, noisy, _ = capsys.readouterr().err.splitlines()
     assert clean.endswith(f"; weights {CLEAN.weights}: no damage found)")
     assert f"; weights {REAL.weights}: noise of about " in noisy and noisy.endswith("/255)")
     assert upscale(folder, "-m", "rrdb", "--overwrite", "--weights", CLEAN.weights) == 0

@@ -34,8 +34,8 @@ def test_left_out_files_are_counted_and_named_in_one_line(tmp_path: Path, upscal
         (tmp_path / "in" / name).write_bytes(b"anything")
     assert upscale(tmp_path / "in") == 0
     lines = capsys.readouterr().err.splitlines()
-    assert lines[-1].startswith("3 files were left out: b.psd, c.psd (a Photoshop file, which is not read); d.dng (")
-    assert len(lines) == 2
+    assert lines[-2].startswith("3 files were left out: b.psd, c.psd (a Photoshop file, which is not read); d.dng (")
+    assert len(lines) == 3
     for number in range(30):
         (tmp_path / "in" / f"x{number:02}.nef").write_bytes(b"anything")
     assert upscale(tmp_path / "in") == 0

@@ -47,6 +47,10 @@ def test_damage_is_drawn_afresh_in_batches_and_stays_in_held_out_pairs(photos: P
     assert pairs is not None and again is not None and torch.equal(pairs[1], again[1])
     clean = imresize(pairs[0], 0.25)
     assert (pairs[1] - clean).abs().mean() > 0.005
+    jagged = replace(sources, data=replace(sources.data, jagged_share=1.0))
+    assert torch.equal(jagged.pairs(4)[1], pairs[1]), "figures of trainings stay comparable"
+    seen = [s.pool(s.folder(), 4).damage.config.not_antialiased for s in (sources, jagged)]
+    assert seen == [0.25, 1.0]
     state = torch.get_rng_state()
     sources.pairs(4)
     assert torch.equal(torch.get_rng_state(), state)
@@ -68,3 +72,5 @@ def test_what_does_not_fit_together_is_refused(photos: Path):
             broken.batches(4)
     with pytest.raises(UsageError, match="cannot be combined with real damage"):
         DataConfig(damage="real", degraded_share=0.1)
+    with pytest.raises(UsageError, match="without antialiasing"):
+        DataConfig(jagged_share=1.5)
