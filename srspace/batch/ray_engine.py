@@ -29,6 +29,7 @@ _MOST_AT_A_TIME = 16
 _TASKS_A_WORKER = 8
 _CORES_A_WORKER = 4
 _DECIDING = 16
+_STARTS = 3
 
 
 class RayFlow:
@@ -136,6 +137,30 @@ class _Worker:
             return [error] * len(tasks)
 
 
+def start(**options: Any) -> None:
+    """Start or join a cluster by ``ray.init``; tried again, because Ray's own processes get 15 seconds to begin.
+
+    Args:
+        **options: of ``ray.init``.
+
+    Raises:
+        ConnectionError: there is no cluster at the address.
+        Exception: it cannot be started.
+    """
+    import ray
+
+    for left in reversed(range(_STARTS)):
+        try:
+            ray.init(**options)
+            return
+        except ConnectionError:
+            raise
+        except Exception:
+            ray.shutdown()
+            if not left:
+                raise
+
+
 class _Cluster:
     """A Ray cluster, started here or joined."""
 
@@ -151,8 +176,10 @@ class _Cluster:
         passed = {name: os.environ[name] for name in ("PYTHONPATH", "TORCH_HOME", "HF_HOME") if name in os.environ}
         if self._ours:
             try:
-                alone = {"include_dashboard": False} if settings.address is None else {"address": settings.address}
-                ray.init(**alone, log_to_driver=False, runtime_env={"env_vars": passed})
+                start(
+                    address=settings.address, include_dashboard=None if settings.address else False,
+                    log_to_driver=False, runtime_env={"env_vars": passed},
+                )  # fmt: skip
             except ConnectionError as error:
                 raise ResourceError(f"there is no Ray cluster at {settings.address}.") from error
             except Exception as error:  # Ray has no class for it

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from srspace.batch import BatchSettings, Done, Failed, Kept, upscale_files
-from srspace.batch.ray_engine import _pickled
+from srspace.batch.ray_engine import _pickled, start
 from srspace.config import SamplingConfig
 from srspace.errors import UsageError
 from tests.pictures import picture
@@ -26,9 +26,7 @@ cluster = pytest.mark.cluster
 def ray() -> Iterator[None]:
     ray = pytest.importorskip("ray")
     # The modules of the tests are not in its processes' path otherwise.
-    ray.init(
-        num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}}
-    )
+    start(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}})
     yield
     ray.shutdown()
 
