@@ -185,10 +185,11 @@ class _Threads:
         self.compute = ThreadPoolExecutor(computers, "srspace-compute")
         self.write = ThreadPoolExecutor(count, "srspace-write")
 
-    def end(self) -> None:
+    def end(self, *, at_once: bool) -> None:
+        """End them, and wait for it; ``at_once``: for what is being written alone, for computing may take long."""
         for pool in (self.read, self.compute, self.write):
             pool.shutdown(wait=False, cancel_futures=True)
-        for pool in (self.read, self.compute, self.write):
+        for pool in (self.write,) if at_once else (self.read, self.compute, self.write):
             pool.shutdown()
 
 
@@ -221,6 +222,7 @@ class _Flow:
 
     def outcomes(self) -> Generator[Outcome, None, None]:
         self._threads = _Threads(len(self._stages.computers))
+        at_once = False
         try:
             while True:
                 self._move()
@@ -237,9 +239,12 @@ class _Flow:
                     self._fatal, self._stopping = error, True
             if self._fatal is not None:
                 raise self._fatal
+        except KeyboardInterrupt:
+            at_once = True
+            raise
         finally:
             self._stopping = True
-            self._threads.end()
+            self._threads.end(at_once=at_once)
 
     def _told(self, slot: _Slot, outcome: Outcome) -> Outcome:
         if not isinstance(outcome, Done | Failed):
