@@ -316,8 +316,10 @@ class TestMany:
         alpha = np.linspace(0, 1, 720, dtype=np.float32).reshape(24, 30)
         return [images[0], replace(images[1], alpha=alpha), replace(images[2], grey=True), *images[3:]]
 
-    @pytest.mark.parametrize("mode", MODES)
-    @pytest.mark.parametrize(("batch", "tile"), [(None, 0), (3, 0), (8, None), (8, 16)])
+    @pytest.mark.parametrize(
+        ("mode", "batch", "tile"),
+        [*((mode, 3, 0) for mode in MODES), ("mean", 8, None), ("median", 8, 16), ("dial", 8, 16)],
+    )
     def test_each_is_what_it_is_alone(
         self, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch, mode: str, batch: int | None, tile: int | None
     ):

@@ -45,7 +45,7 @@ from srspace.serve.asking import batch_settings, parse_flag
 from srspace.serve.jobs import Job, Jobs, Slot
 from srspace.serve.metrics import Metrics
 from srspace.serve.settings import ServeSettings
-from srspace.serve.studio import Answer, Studio
+from srspace.serve.studio import Answer, Studio, named
 
 MEDIA_TYPES = {
     "png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "avif": "image/avif", "gif": "image/gif",
@@ -158,7 +158,7 @@ class _Service:
         studio, settings = self._studio, self._settings
         return JSONResponse(
             {
-                "status": "ok", "version": __version__, "weights": settings.weights, "scale": studio.scale,
+                "status": "ok", "version": __version__, "weights": named(settings.weights), "scale": studio.scale,
                 "device": studio.device, "precision": studio.precision, "modes": list(studio.modes),
                 "accepted": self.jobs.accepted, "room": settings.queue,
             }

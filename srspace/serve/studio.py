@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from srspace import modes
@@ -117,7 +118,8 @@ class Studio:
         check_agreement(name, computed.result, settings.min_lr_psnr)
         file = file_of(computed)
         record = outcome_of(computed, file.warnings).record()
-        return Answer(file, job.format, {k: v for k, v in record.items() if k not in ("input", "output", "error")})
+        told = {key: value for key, value in record.items() if key not in ("input", "output", "error")}
+        return Answer(file, job.format, told | {key: told[key] and named(told[key]) for key in ("weights", "fusion")})
 
     def _sized(self, made: Made, settings: BatchSettings) -> Upscaler:
         upscaler = self._upscaler
@@ -135,6 +137,11 @@ class Studio:
         families = serving(mode)
         names = {name for pair in families.items() for name in pair if name is not None}
         return Chosen(made, families, {name: checksum(name) for name in names})
+
+
+def named(weights: str) -> str:
+    """Weights as clients may know them: of a file or folder, the name alone."""
+    return Path(weights).name if Path(weights).exists() else weights
 
 
 def _served(weights: str) -> list[Mode]:
