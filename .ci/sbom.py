@@ -18,9 +18,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
-
 ROOT = Path(__file__).parent.parent
 VENDOR = ROOT / "srspace" / "report" / "page" / "vendor"
 
@@ -78,6 +75,9 @@ def _installed(python: str) -> dict[str, Any]:
 
 
 def main() -> None:
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("out", type=Path, help="the file to write")
     parser.add_argument("--python", default=sys.executable, help="interpreter of the environment [this one]")

@@ -1,9 +1,10 @@
 """Ten small pictures such as people have, through both families of weights.
 
-python examples/damaged_pictures.py FOLDER
+python examples/damaged_pictures.py FOLDER [NAME...]
 
-Draws and damages the pictures (pages, cartoons, scans, photographs in the dark, ...), writes them to FOLDER with what
-each family makes of them, and lays crops of bicubic, the clean and the real family side by side in FOLDER/sheet.jpg.
+Draws and damages the pictures (pages, cartoons, scans, photographs in the dark, ...), all or those named, and writes
+them to FOLDER with what each family makes of them. FOLDER/sheet.jpg has crops of bicubic, the clean and the real family
+side by side.
 """
 
 import io
@@ -32,14 +33,13 @@ def jpeg(image: Image.Image, quality: int, **options: object) -> Image.Image:
     return Image.open(data).convert("RGB")
 
 
-def noisy(image: Image.Image, sigma: float, seed: int, blur: float = 0) -> Image.Image:
-    noise = np.random.default_rng(seed).normal(0, sigma, (image.height, image.width, 3))
-    if blur:
-        parts = [
-            Image.fromarray(noise[..., k].astype(np.float32)).filter(ImageFilter.GaussianBlur(blur)) for k in range(3)
-        ]
-        noise = np.stack([np.asarray(part) for part in parts], 2)
-    return Image.fromarray((np.asarray(image) + noise).clip(0, 255).round().astype(np.uint8))
+def noisy(image: Image.Image, sigma: float, seed: int, grain: float = 1) -> Image.Image:
+    """Gaussian noise; ``grain`` is the size of its blotches in pixels."""
+    size = round(image.width / grain), round(image.height / grain)
+    noise = np.random.default_rng(seed).normal(0, sigma, (3, *size[::-1])).astype(np.float32)
+    planes = [Image.fromarray(plane).resize(image.size, Image.Resampling.BICUBIC) for plane in noise]
+    added = np.asarray(image) + np.stack([np.asarray(plane) for plane in planes], 2)
+    return Image.fromarray(added.clip(0, 255).round().astype(np.uint8))
 
 
 def page(size: tuple[int, int], points: int, ink: str = "black", paper: str = "white") -> Image.Image:
@@ -107,7 +107,7 @@ def palette_cartoon() -> Image.Image:
 def scan() -> Image.Image:
     """A printed page on yellowish paper, a little askew."""
     paper = page((700, 700), 34, "#2a2a2a", "#f1ead6").rotate(-0.8, Image.Resampling.BICUBIC, fillcolor="#f1ead6")
-    return jpeg(noisy(reduced(paper.filter(ImageFilter.GaussianBlur(2)), 176), 5, 2, 0.6), 75)
+    return jpeg(noisy(reduced(paper.filter(ImageFilter.GaussianBlur(2)), 176), 5, 2, 1.5), 75)
 
 
 def newspaper() -> Image.Image:
@@ -117,7 +117,7 @@ def newspaper() -> Image.Image:
 def night() -> Image.Image:
     """A dark photograph, brightened by the camera: noise in blotches of colour."""
     dark = photo("parrot").point(lambda v: 0.3 * v)
-    return jpeg(noisy(noisy(reduced(dark, 160), 4, 4), 9, 5, 1.0).point(lambda v: min(255, 2.4 * v)), 70, subsampling=2)
+    return jpeg(noisy(noisy(reduced(dark, 160), 4, 4), 9, 5, 2).point(lambda v: min(255, 2.4 * v)), 70, subsampling=2)
 
 
 def messenger() -> Image.Image:
@@ -157,11 +157,12 @@ def middle(image: Image.Image) -> Image.Image:
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
+    makers = [make for make in PICTURES if make.__name__ in sys.argv[2:] or len(sys.argv) == 2]
     families = [srspace.Upscaler.load(family, modes=("dial",)) for family in FAMILIES]
     columns = ("bicubic", "clean family", "real family")
     width = 2 * len(columns) * (CROP + GAP) + GAP
-    sheet = Image.new("RGB", (width, (len(PICTURES) + 1) // 2 * (CROP + GAP + HEAD)), "white")
-    for i, make in enumerate(PICTURES):
+    sheet = Image.new("RGB", (width, (len(makers) + 1) // 2 * (CROP + GAP + HEAD)), "white")
+    for i, make in enumerate(makers):
         lr, name = make(), make.__name__
         lr.save(folder / f"{name}.png")
         picture = srspace.Picture(rgb=(np.asarray(lr) / 255).astype(np.float32))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Any, NoReturn
 
 
@@ -22,6 +23,10 @@ def run() -> NoReturn:
         code = main()
     except KeyboardInterrupt:
         _stop()
+    if code == 130:  # a thread may be computing still, and the interpreter would wait for it
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stdout.flush()
+        os._exit(code)
     if ours:  # what is left is the interpreter's own end
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)

@@ -76,11 +76,11 @@ def test_pictures_are_cut_into_tiles_unless_the_model_must_see_them_whole(files:
     from srspace.sampling import plan
 
     upscaler = Upscaler.load(str(files[4]), device="cpu")
-    tiled = upscaler.upscale(noise(30, 150), sampling=SamplingConfig(tile=16)).picture.rgb
-    assert np.abs(tiled - upscaler.upscale(noise(30, 150)).picture.rgb).max() < 1e-5
+    tiled = upscaler.upscale(noise(20, 104), sampling=SamplingConfig(tile=16)).picture.rgb
+    assert np.abs(tiled - upscaler.upscale(noise(20, 104)).picture.rgb).max() < 1e-5
     monkeypatch.setattr(upscaler.prepared, "tiled", False)
     monkeypatch.setattr(plan, "available_memory", lambda device: 2**20)
-    assert upscaler.upscale(noise(30, 150)).picture.width == 600
+    assert upscaler.upscale(noise(20, 104)).picture.width == 416
     whole, calls = upscaler.prepared.features, []
 
     def short_of_memory(lr: torch.Tensor):
@@ -91,8 +91,8 @@ def test_pictures_are_cut_into_tiles_unless_the_model_must_see_them_whole(files:
 
     monkeypatch.setattr(upscaler.prepared, "features", short_of_memory)
     with pytest.raises(DeviceMemoryError):
-        upscaler.upscale(noise(30, 150))
-    assert upscaler.upscale(noise(30, 150), sampling=SamplingConfig(tile=16)).picture.width == 600, "the user's word"
+        upscaler.upscale(noise(20, 104))
+    assert upscaler.upscale(noise(20, 104), sampling=SamplingConfig(tile=16)).picture.width == 416, "the user's word"
 
 
 def test_modes_and_weights_go_together_or_are_refused(files: dict[int, Path], tiny: Path, tmp_path: Path):

@@ -15,6 +15,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
@@ -178,10 +179,11 @@ class _Threads:
         self.compute = ThreadPoolExecutor(computers, "srspace-compute")
         self.write = ThreadPoolExecutor(count, "srspace-write")
 
-    def end(self) -> None:
+    def end(self, *, at_once: bool) -> None:
+        """End them, and wait for it; ``at_once``: for what is being written alone, for computing may take long."""
         for pool in (self.read, self.compute, self.write):
             pool.shutdown(wait=False, cancel_futures=True)
-        for pool in (self.read, self.compute, self.write):
+        for pool in (self.write,) if at_once else (self.read, self.compute, self.write):
             pool.shutdown()
 
 
@@ -226,6 +228,7 @@ class Pipeline:
     def outcomes(self) -> Generator[Outcome, None, None]:
         """As of :class:`Flow`."""
         self._threads = _Threads(len(self._stages.computers))
+        at_once = False
         try:
             while True:
                 self._move()
@@ -242,9 +245,12 @@ class Pipeline:
                     self._fatal, self._stopping = error, True
             if self._fatal is not None:
                 raise self._fatal
+        except KeyboardInterrupt:
+            at_once = True
+            raise
         finally:
             self._stopping = True
-            self._threads.end()
+            self._threads.end(at_once=at_once)
 
     def _told(self, slot: _Slot, outcome: Outcome) -> Outcome:
         if not isinstance(outcome, Done | Failed):
@@ -306,7 +312,10 @@ class Pipeline:
             return []
         first, computer = ready[0].decoded, self._idle[0]
         alike = [slot for slot in ready if slot.decoded is not None and computer.alike(first, slot.decoded)]
-        most = computer.at_a_time(first, len(alike)) if len(alike) > 1 else 1
+        most = 1
+        if len(alike) > 1:
+            with suppress(*_FATAL):  # computing the first will tell
+                most = computer.at_a_time(first, len(alike))
         size = first.still.width * first.still.height * _BYTES_A_PIXEL * self._stages.read.scale**2
         group: list[_Slot] = []
         fair = -(-len(alike) // len(self._stages.computers))  # no device is to wait while another has many

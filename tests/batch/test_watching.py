@@ -120,6 +120,24 @@ def test_pictures_that_are_written_slowly_moved_or_there_already_are_done_once_a
     assert there == sorted([*names[:7], "early.png", "sub/moved1.png"])
 
 
+def test_a_file_that_still_changes_is_not_complete(
+    folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+):
+    late = 0.0
+    monotonic = time.monotonic
+    monkeypatch.setattr(watching.time, "monotonic", lambda: monotonic() + late)
+    watch = watch_folders(folder, settings)
+    path = picture(folder / "a.png", seed=1)
+    watch._look_at(watch._everything())
+    for seed in (2, 3):
+        late += 100.0
+        picture(path, (9, 9 + seed), seed=seed)
+        assert watch._complete() == [], "it has changed since the last look"
+    late += 100.0
+    assert [found.path for found in watch._complete()] == [path]
+    watch.close()
+
+
 def test_results_beside_their_inputs_are_not_upscaled_again_and_changes_are_seen(folder: Path, settings: BatchSettings):
     picture(folder / "a.png")
 

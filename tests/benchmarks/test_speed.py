@@ -17,7 +17,7 @@ from srspace.models import PreparedSRFlow, SRFlow
 from srspace.sampling import Sampler, draw_latents
 from tests.naive import naive_decode
 
-SIZE = (32, 32)
+SIZE = (12, 12)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_mode(benchmark, prepared: PreparedSRFlow, mode: str, samples: int):
     lr = synthetic.grey_image(*SIZE)
     maker = modes.find(mode).sink(samples)
     image = benchmark(lambda: Sampler(prepared, lr, SamplingConfig()).collapse(maker))
-    assert image.shape == (3, 128, 128)
+    assert image.shape == (3, 48, 48)
 
 
 def test_conditions(benchmark, prepared: PreparedSRFlow):
@@ -57,8 +57,8 @@ def test_latents(benchmark, prepared: PreparedSRFlow):
 
 def test_naive(benchmark, model: SRFlow):
     lr = synthetic.grey_image(*SIZE)
-    latents = draw_latents(model.flow.latent_shapes(128, 128), seed=0, index=0, temperature=0.9)
+    latents = draw_latents(model.flow.latent_shapes(48, 48), seed=0, index=0, temperature=0.9)
     device = pick_device()
     arguments = (lr.to(device)[None], [z.to(device)[None] for z in latents])
     with torch.no_grad():
-        assert benchmark(lambda: naive_decode(model, *arguments)).shape == (1, 3, 128, 128)
+        assert benchmark(lambda: naive_decode(model, *arguments)).shape == (1, 3, 48, 48)

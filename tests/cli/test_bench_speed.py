@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from srspace.cli.main import main
 
 
-def test_the_command_prints_a_table_and_json(capsys: pytest.CaptureFixture[str]):
+def test_the_command_prints_a_table_and_json(tiny: Path, capsys: pytest.CaptureFixture[str]):
     arguments = ["bench", "speed", "--size", "8x6", "-n", "2", "--repeats", "1", "--device", "cpu"]
+    arguments += ["--weights", str(tiny / "x4")]
     assert main([*arguments, "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["samples"] == 2 and values["height"] == 32 and values["mode"] == "mean"

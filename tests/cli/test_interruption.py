@@ -16,6 +16,7 @@ import pytest
 
 from srspace.batch import engine
 from srspace.cli.main import main
+from srspace.upscaler import Upscaler
 from tests.pictures import picture
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals")
@@ -75,6 +76,27 @@ def test_the_first_signal_finishes_what_is_written_and_says_what_is_left(
     assert sorted(Path(r["input"]).stem for r in records if r["status"] == "done") == list("012345")
 
 
+def test_a_single_picture_is_given_up_at_once(
+    folder: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    goes_on = threading.Event()
+
+    def endless(self, *given, **named):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        goes_on.wait(60)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Upscaler, "upscale", endless)
+    start = time.monotonic()
+    try:
+        assert main(["upscale", str(folder / "0.png"), "-w", str(tiny / "x4"), "-m", "rrdb"]) == 130
+        assert time.monotonic() - start < 30, "what is being computed is not waited for"
+    finally:
+        goes_on.set()
+    assert capsys.readouterr().err.splitlines() == ["srspace: interrupted; nothing is half-written."]
+    assert not list(folder.glob("*_x4.png")) and not list(folder.glob(".*"))
+
+
 def test_a_watch_ends_with_an_interruption_as_if_nothing_was_wrong(
     folder: Path, tiny: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ):
@@ -100,6 +122,7 @@ def test_the_second_signal_ends_at_once(folder: Path, tiny: Path, tmp_path: Path
 import signal, sys, threading, time
 from srspace.batch import engine
 from srspace.cli.main import main
+from srspace.upscaler import Upscaler
 def stuck(self, computed):
     for _ in range(2):
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)

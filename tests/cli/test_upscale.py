@@ -11,13 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from srspace.checkpoints import save_model
 from srspace.cli.main import main
-from srspace.config import DEFAULT_WEIGHTS, DialConfig
-from srspace.models import DialFusion
 from tests.pictures import picture
 from tests.processes import run, start, wait_until
 
@@ -519,17 +515,15 @@ def test_how_candidates_are_drawn_is_chosen_and_told(tmp_path: Path, tiny: Path,
     assert main([*arguments, "--latents", "antithetical"]) == 2
 
 
-def test_the_dial_is_turned(tmp_path: Path, capsys):
-    torch.manual_seed(0)
-    save_model(tmp_path / "dial", DialFusion(DialConfig(features=320, channels=8, blocks=1, embedding=4)))
+def test_the_dial_is_turned(tmp_path: Path, tiny: Path, capsys):
     source = str(picture(tmp_path / "a.png"))
-    common = ["upscale", source, "--json", "--device", "cpu", "-w", DEFAULT_WEIGHTS, "-m", "dial", "-o"]
+    common = ["upscale", source, "--json", "--device", "cpu", "-w", str(tiny / "x4"), "-m", "dial", "-o"]
     assert main([*common, str(tmp_path / "none.png"), "--fusion", str(tmp_path / "nowhere")]) == 3
     results = []
     for i, balance in enumerate(([], ["--balance", "0"], ["--balance", "0.8"])):
         target = tmp_path / f"{i}.png"
         capsys.readouterr()
-        assert main([*common, str(target), "--fusion", str(tmp_path / "dial"), *balance]) == 0
+        assert main([*common, str(target), "--fusion", str(tiny / "dial"), *balance]) == 0
         record = records(capsys)[0]
         with Image.open(target) as image:
             results.append((record["parameters"], np.asarray(image)))

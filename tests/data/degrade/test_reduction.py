@@ -94,7 +94,7 @@ def test_clean_reduction_is_matlabs_to_the_bit(photographs: Tensor, scale: int):
 
 
 def test_rows_of_every_matrix_add_up_to_one():
-    factor = torch.cat((torch.rand(500) * 5 + 0.3, torch.tensor([0.5, 1.0, 10 / 3, 2.5, 4.0])))
+    factor = torch.cat((torch.rand(150) * 5 + 0.3, torch.tensor([0.5, 1.0, 10 / 3, 2.5, 4.0])))
     count = len(factor)
     for kernel in range(len(KERNELS)):
         for antialias in (True, False):
