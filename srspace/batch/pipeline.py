@@ -15,6 +15,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
@@ -306,7 +307,10 @@ class _Flow:
             return []
         first, computer = ready[0].decoded, self._idle[0]
         alike = [slot for slot in ready if slot.decoded is not None and computer.alike(first, slot.decoded)]
-        most = computer.at_a_time(first, len(alike)) if len(alike) > 1 else 1
+        most = 1
+        if len(alike) > 1:
+            with suppress(*_FATAL):  # computing the first will tell
+                most = computer.at_a_time(first, len(alike))
         size = first.still.width * first.still.height * _BYTES_A_PIXEL * self._stages.read.scale**2
         group: list[_Slot] = []
         fair = -(-len(alike) // len(self._stages.computers))  # no device is to wait while another has many
