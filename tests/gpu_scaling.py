@@ -50,7 +50,7 @@ def upscale(told: argparse.Namespace, count: int, work: Path) -> float:
 
     names = [told.device if told.device == "cpu" else f"{told.device}:{index}" for index in range(count)]
     outcomes = upscale_files(work / "in", BatchSettings(device=",".join(names), output=work / f"out-{count}"))
-    warm = 4 * count
+    warm = 2 * count
     for index, outcome in enumerate(outcomes):
         if not isinstance(outcome, Done):
             sys.exit(f"{outcome.input}: {outcome.status}")
@@ -68,8 +68,8 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=400)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--pictures", type=int, default=64)
-    parser.add_argument("options", nargs="*", help="further options of srspace train, after --")
-    told = parser.parse_args()
+    parser.epilog = "What is not known here goes to srspace train."
+    told, told.options = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         pictures(work / "in", told.pictures, 512 if told.what == "train" else 256)
