@@ -33,8 +33,8 @@ from tests.documents import BATCH, BENCHMARK, DOCUMENTS, README, blocks, command
 from tests.pictures import picture
 from tests.report.made import results
 
-FOREIGN = {"--benchmark-enable", "--max-restarts", "--nnodes", "--nproc-per-node", "--rdzv-endpoint"}
-"""Options of pytest and torchrun."""
+FOREIGN = {"--benchmark-enable", "--head", "--max-restarts", "--nnodes", "--nproc-per-node", "--rdzv-endpoint"}
+"""Options of pytest, torchrun and ray."""
 
 SHOWN = [(path, words) for path in DOCUMENTS for words in commands(text_of(path))]
 every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(documents.ROOT)))
@@ -95,7 +95,7 @@ def test_every_option_named_exists(path: Path):
 @every_document
 def test_every_mode_named_with_an_option_exists(path: Path):
     for span in spans(text_of(path)):
-        for name in re.findall(r"(?:--mode|-m) ([a-z0-9-]+)", span):
+        for name in re.findall(r"(?:--mode|(?<!python )-m) ([a-z0-9-]+)", span):
             modes.find(name)
 
 

@@ -10,6 +10,7 @@ from srspace.batch.inputs import STDIO, find_inputs
 from srspace.batch.outcome import Done, Failed, Kept, LeftOut, Made, Outcome, Skipped, Source
 from srspace.batch.pipeline import Progress, Run
 from srspace.batch.plan import Job, Plan
+from srspace.batch.remote import RemotePlan, is_address
 from srspace.batch.settings import BatchSettings
 from srspace.batch.workshop import Workshop
 
@@ -52,7 +53,7 @@ def upscale_files(
     ...     print(outcome.input, outcome.status)
 
     Args:
-        paths: files, folders, or ``-`` for standard input.
+        paths: files, folders, or ``-`` for standard input; or addresses such as ``s3://bucket/folder``.
         settings: how they are upscaled and where results go (None: the defaults).
         progress: called when a picture begins, while it is computed, and when it has its outcome.
 
@@ -68,7 +69,11 @@ def upscale_files(
         OutputError: the file of records cannot be read or written, or another run uses it.
     """
     settings = settings or BatchSettings()
-    found = find_inputs([paths] if isinstance(paths, str | Path) else paths, recursive=settings.recursive)
+    places = [paths] if isinstance(paths, str | Path) else list(paths)
+    if any(map(is_address, (*places, settings.output))):
+        workshop = Workshop(settings)
+        return workshop.run(RemotePlan(places, workshop.settings, workshop.scale), progress)
+    found = find_inputs(places, recursive=settings.recursive)
     workshop = Workshop(settings)
     return workshop.run(Plan(found, workshop.settings, workshop.scale), progress)
 

@@ -19,7 +19,7 @@ from srspace.batch.gates import check_agreement
 from srspace.batch.inputs import exists
 from srspace.batch.outcome import Done, Kept, Made, Source
 from srspace.batch.plan import Job, kept_result
-from srspace.batch.records import Records
+from srspace.batch.records import Recorded, Records
 from srspace.batch.settings import BatchSettings
 from srspace.batch.sizing import result_size
 from srspace.batch.uncertainty import Candidates, check_uncertainty, write_uncertainty
@@ -98,7 +98,7 @@ class Reader:
         self._settings, self._decide, self.scale = settings, decide, scale
         self._cleared: set[Path] = set()
 
-    def __call__(self, job: Job, records: Records | None = None) -> Decoded | Kept:
+    def __call__(self, job: Job, records: Records | Recorded | None = None) -> Decoded | Kept:
         """Read one picture.
 
         Args:
@@ -148,7 +148,7 @@ class Reader:
         mark = Provenance(source_key(None if job.piped else job.source), made.for_mark() | {"input_sha256": content})
         return Decoded(job, picture, made, mark, Source(content, first.width, first.height))
 
-    def _is_done(self, job: Job, target: Path, content: str, records: Records) -> bool:
+    def _is_done(self, job: Job, target: Path, content: str, records: Records | Recorded) -> bool:
         """Whether the result is there already: of this content, or not this program's to replace."""
         if records.done(job.output, content, self._decide.made.settings_sha256) and exists(target):
             return True

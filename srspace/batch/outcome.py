@@ -95,7 +95,9 @@ class Made:
     settings_sha256: str | None = None
 
     @classmethod
-    def by(cls, settings: BatchSettings, *, fusion: str | None, scale: int, device: str, precision: str) -> Made:
+    def by(
+        cls, settings: BatchSettings, *, fusion: str | None, scale: int, device: str | None, precision: str | None
+    ) -> Made:
         """What ``settings`` come to with these weights on this device."""
         mode, sampling, size = settings.known_mode, settings.sampling, settings.size
         return cls(

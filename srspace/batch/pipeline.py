@@ -19,14 +19,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import psutil
 
 from srspace.batch.engine import Computed, Computer, Decoded, Reader, Writer
 from srspace.batch.outcome import Done, Failed, Kept, Made, Outcome, Source
-from srspace.batch.plan import Job, Plan
-from srspace.batch.records import Records
+from srspace.batch.plan import DecidedPlan, Job, Plan
+from srspace.batch.records import Recorded, Records
 from srspace.batch.retrying import retrying
 from srspace.batch.settings import BatchSettings
 from srspace.errors import CheckpointError, WeightsError
@@ -75,35 +75,28 @@ class Stages(NamedTuple):
     write: Writer
 
 
+class Flow(Protocol):
+    """Moves the pictures of a run: :class:`Pipeline` here, another one elsewhere."""
+
+    def outcomes(self) -> Generator[Outcome, None, None]:
+        """The outcomes in the order of the inputs; closing this ends the run now."""
+
+    def stop(self) -> None:
+        """End the run soon; for other threads."""
+
+
 class Run(Iterator[Outcome]):
     """The outcomes of a run, as they are asked for; ``len`` tells how many there will be.
 
     Args:
-        plan: what to do.
-        stages: what it is done with.
-        made: with what results are made, as far as that is known before any picture is read.
-        settings: of the run.
-        progress: called, by the thread that asks for outcomes, when a picture begins, while it is computed, and when
-            it has its outcome.
-        records: take a record of each.
-        close_records: whether they are closed at the end.
+        total: how many there will be.
+        flow: moves the pictures.
+        records: closed at the end; or None.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        stages: Stages,
-        made: Made,
-        settings: BatchSettings,
-        progress: Callable[[Progress], None] | None = None,
-        records: Records | None = None,
-        *,
-        close_records: bool = True,
-    ) -> None:
-        self._total = len(plan)
-        self._closed = records if close_records else None
-        self._flow = _Flow(plan, stages, made, settings, progress, records)
-        self._outcomes = self._flow.outcomes()
+    def __init__(self, total: int, flow: Flow, records: Records | None = None) -> None:
+        self._total, self._flow, self._closed = total, flow, records
+        self._outcomes = flow.outcomes()
 
     def __len__(self) -> int:
         return self._total
@@ -194,17 +187,27 @@ class _Threads:
             pool.shutdown()
 
 
-class _Flow:
-    """What moves the pictures of a run."""
+class Pipeline:
+    """Moves the pictures of a run through the stages, in threads of this process.
+
+    Args:
+        plan: what to do.
+        stages: what it is done with.
+        made: with what results are made, as far as that is known before any picture is read.
+        settings: of the run.
+        progress: called, by the thread that asks for outcomes, when a picture begins, while it is computed, and when
+            it has its outcome.
+        records: take a record of each.
+    """
 
     def __init__(
         self,
-        plan: Plan,
+        plan: Plan | DecidedPlan,
         stages: Stages,
         made: Made,
         settings: BatchSettings,
-        progress: Callable[[Progress], None] | None,
-        records: Records | None,
+        progress: Callable[[Progress], None] | None = None,
+        records: Records | Recorded | None = None,
     ) -> None:
         self._total, self._settings, self._records, self._made = len(plan), settings, records, made
         self._planned = enumerate(plan.decisions(made))
@@ -218,10 +221,12 @@ class _Flow:
         self._fatal: Exception | None = None
 
     def stop(self) -> None:
+        """As of :class:`Flow`."""
         self._stopping = True
         self._events.put(lambda: None)
 
     def outcomes(self) -> Generator[Outcome, None, None]:
+        """As of :class:`Flow`."""
         self._threads = _Threads(len(self._stages.computers))
         at_once = False
         try:

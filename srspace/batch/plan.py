@@ -141,6 +141,24 @@ class Plan:
         return replace(job, size=None if header is None else (header.width, header.height), there=kept)
 
 
+def _itself(job: Job) -> Job:
+    return job
+
+
+class DecidedPlan:
+    """Jobs that were decided elsewhere."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs = jobs
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def decisions(self, made: Made) -> Iterator[Callable[[], Job]]:
+        """As of :class:`Plan`."""
+        return (partial(_itself, job) for job in self._jobs)
+
+
 def kept_result(job: Job, header: Header | None, made: Made, source: Source | None = None) -> Kept:
     """The outcome of a job whose result stays as it is.
 

@@ -10,7 +10,8 @@ import errno
 import hashlib
 import json
 import os
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,7 +24,8 @@ from srspace.files import lock
 _START = b'{"input": '
 _TOLD_BY_MADE = {"weights", "fusion", "mode", "parameters", "sampling", "consistency"}
 _NOT_IN_RESULTS = {
-    "device", "precision", "output", "suffix", "recursive", "overwrite", "records", "resume", "fail_fast", "retries"
+    "device", "engine", "address", "workers", "precision", "output",
+    "suffix", "recursive", "overwrite", "records", "resume", "fail_fast", "retries"
 }  # fmt: skip
 
 
@@ -96,6 +98,11 @@ class Records:
         """Whether the result at a path is one that an earlier run recorded."""
         return _place(output) in self._done
 
+    def of(self, output: str) -> Recorded:
+        """What is told of one result, for another process."""
+        place = _place(output)
+        return Recorded({place: self._done[place]} if place in self._done else {})
+
     def add(self, outcome: Outcome) -> None:
         """Add the record of an outcome, unless it is there: of what was found as it was, one tells enough.
 
@@ -140,8 +147,35 @@ class Records:
         return OutputError(f"{self.path} cannot be written: {error.strerror or error}.")
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """What records tell of some results; it can be pickled.
+
+    Attributes:
+        results: by path, the checksums of input and settings.
+    """
+
+    results: Mapping[str, tuple[str | None, str | None]]
+
+    @classmethod
+    def joined(cls, parts: Iterable[Recorded]) -> Recorded:
+        """What several tell."""
+        return cls({place: sums for part in parts for place, sums in part.results.items()})
+
+    def done(self, output: str, sha256: str, settings: str | None) -> bool:
+        """As of :class:`Records`."""
+        return self.results.get(_place(output)) == (sha256, settings)
+
+    def wrote(self, output: str) -> bool:
+        """As of :class:`Records`."""
+        return _place(output) in self.results
+
+    def add(self, outcome: Outcome) -> None:
+        """Nothing: whoever has the file adds the record."""
+
+
 def _place(path: str) -> str:
-    return str(Path(path).absolute())
+    return path if "://" in path else str(Path(path).absolute())
 
 
 def _plain(value: Any) -> Any:

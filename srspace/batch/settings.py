@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from srspace import modes
 from srspace.config import AUTO_WEIGHTS, SamplingConfig
@@ -35,6 +36,10 @@ class BatchSettings:
         consistency: whether results are made to agree with their inputs (see :meth:`srspace.Upscaler.upscale`).
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; several of one kind, such as
             ``"cuda:0,cuda:1"``, or ``"cuda:all"``, share the pictures.
+        engine: ``"local"``, or ``"ray"``: the machines of a Ray cluster, which all see the files.
+        address: of the cluster, such as ``"auto"`` (None: one is started on this machine).
+        workers: how many pictures are computed at a time in the cluster, each with weights of its own (None: one for
+            each GPU or, without GPUs, for four cores).
         precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         output: a file (for one input file), a folder, ``"-"`` for standard output, or None: beside each input, and of
             standard input on standard output.
@@ -72,6 +77,9 @@ class BatchSettings:
     consistency: bool | None = None
     device: str = "auto"
     precision: str = "auto"
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    workers: int | None = None
     output: str | Path | None = None
     size: TargetSize | None = None
     format: str | None = None
@@ -107,6 +115,14 @@ class BatchSettings:
             object.__setattr__(self, "format", format_named(self.format))
         if self.resume and self.records is None:
             raise NoRecordsError
+        if self.engine not in ("local", "ray"):
+            raise UsageError(f"the engine must be local or ray, not {self.engine!r}.")
+        if self.engine == "local" and (self.address is not None or self.workers is not None):
+            raise UsageError("an address and a number of workers go with the engine ray.")
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"the number of workers must be positive, not {self.workers}.")
+        if self.engine == "ray" and ("," in self.device or self.device == "cuda:all"):
+            raise UsageError("with the engine ray, the cluster tells which devices there are; name a kind, or none.")
         if self.retries < 0:
             raise UsageError(f"the number of retries must not be negative, not {self.retries}.")
 

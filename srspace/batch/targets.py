@@ -38,7 +38,7 @@ def destination(
             raise UsageError(f"only one picture can go to standard output, not {len(left(None))}.")
         return lambda f: None
     usual = f"_{settings.size or f'x{scale}'}"
-    name = _naming(usual if settings.suffix is None else settings.suffix, settings)
+    name = naming(usual if settings.suffix is None else settings.suffix, settings)
     if output is None:
         return lambda f: None if f.path is None else f.path.parent / name(f.path)
     place = Path(output)
@@ -65,7 +65,14 @@ def _check_format(path: Path, format: str | None) -> None:
         raise UsageError(f"{path} is named as {known}, but the format asked for is {format}.")
 
 
-def _naming(suffix: str, settings: BatchSettings) -> Callable[[Path], str]:
+def naming(suffix: str, settings: BatchSettings) -> Callable[[Path], str]:
+    """From an input to its result's name.
+
+    Args:
+        suffix: added to the stem.
+        settings: of the run.
+    """
+
     def name(path: Path) -> str:
         if settings.format is not None:
             return path.stem + suffix + FORMATS[settings.format].suffixes[0]

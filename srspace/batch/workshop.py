@@ -10,9 +10,10 @@ from srspace import modes
 from srspace.batch.deciding import Chosen, Decision, Named
 from srspace.batch.engine import Computer, Reader, Writer
 from srspace.batch.outcome import Made
-from srspace.batch.pipeline import Progress, Run, Stages
-from srspace.batch.plan import Plan
-from srspace.batch.records import Records, fingerprint
+from srspace.batch.pipeline import Flow, Pipeline, Progress, Run, Stages
+from srspace.batch.plan import DecidedPlan, Job, Plan
+from srspace.batch.records import Recorded, Records, fingerprint
+from srspace.batch.remote import RemoteFlow, RemotePlan
 from srspace.batch.settings import BatchSettings
 from srspace.batch.sizing import SizedUpscaler
 from srspace.config import AUTO_WEIGHTS
@@ -76,7 +77,10 @@ class Workshop:
         self._loaded: Loaded | None = None
 
     def run(
-        self, plan: Plan, progress: Callable[[Progress], None] | None = None, records: Records | None = None
+        self,
+        plan: Plan | RemotePlan,
+        progress: Callable[[Progress], None] | None = None,
+        records: Records | None = None,
     ) -> Run:
         """Carry out a plan.
 
@@ -92,13 +96,53 @@ class Workshop:
             ResourceError: the device is not there.
             OutputError: the file of records cannot be read or written, or another run uses it.
         """
-        loaded = self.load()
         settings = self.settings
         own = records is None and settings.records is not None
         if records is None and settings.records is not None:
             records = Records(settings.records, resume=settings.resume)
+        flow: Flow
+        try:
+            if settings.engine == "ray":
+                from srspace.batch.ray_engine import RayFlow
+
+                flow = RayFlow(self, plan, progress, records)
+            elif isinstance(plan, RemotePlan):
+                flow = RemoteFlow(self, plan, progress, records)
+            else:
+                flow = self._pipeline(plan, progress, records)
+        except BaseException:
+            if own and records is not None:
+                records.close()
+            raise
+        return Run(len(plan), flow, records if own else None)
+
+    def run_jobs(self, jobs: Sequence[Job], recorded: Recorded | None = None) -> Run:
+        """Carry out what was decided elsewhere.
+
+        Args:
+            jobs: what to do.
+            recorded: what records tell of their results.
+
+        Raises:
+            SRSpaceError: as for :meth:`run`.
+        """
+        return Run(len(jobs), self._pipeline(DecidedPlan(jobs), None, recorded))
+
+    def _pipeline(
+        self,
+        plan: Plan | DecidedPlan,
+        progress: Callable[[Progress], None] | None,
+        records: Records | Recorded | None,
+    ) -> Pipeline:
+        loaded, settings = self.load(), self.settings
         stages = Stages(Reader(settings, loaded.decide, self.scale), loaded.computers, Writer(settings))
-        return Run(plan, stages, loaded.decide.made, settings, progress, records, close_records=own)
+        return Pipeline(plan, stages, loaded.decide.made, settings, progress, records)
+
+    def expected(self) -> Made:
+        """With what results are made, as far as that is known without weights and device."""
+        ((_, fusion),) = [(None, None)] if self._chosen else self._families.items()
+        made = Made.by(self.settings, fusion=fusion, scale=self.scale, device=None, precision=None)
+        return replace(made, settings_sha256=fingerprint(self.settings, made, self._checksums()))
 
     def load(self) -> Loaded:
         """What decides on weights and what computes; loaded at the first call.

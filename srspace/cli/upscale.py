@@ -18,7 +18,7 @@ from srspace.cli.completion import complete
 from srspace.cli.failures import EXIT_FAILED, EXIT_OK, in_words
 from srspace.cli.grid import Grid, check_grid, write_grid
 from srspace.cli.interruption import InterruptedRunError, Interruption, interruptible
-from srspace.cli.options import ADVANCED, IO, SAMPLING, argument, flag, option, takes
+from srspace.cli.options import ADVANCED, DEVICE, IO, SAMPLING, argument, flag, option, takes
 from srspace.config import AUTO_WEIGHTS, SamplingConfig
 from srspace.errors import SRSpaceError, UsageError
 from srspace.modes import Mode
@@ -183,6 +183,24 @@ class Options:
     ] = None  # fmt: skip
     device: options.Devices = "auto"
     precision: options.Precision = "auto"
+    engine: Annotated[
+        str,
+        option("--engine", panel=DEVICE, metavar="NAME", help="local, or ray for the machines of a Ray cluster."),
+    ] = "local"
+    address: Annotated[
+        str | None,
+        option(
+            "--address", panel=DEVICE, metavar="ADDRESS", default="a cluster of this machine alone",
+            help="Address of the Ray cluster; auto for the one that this machine belongs to.",
+        ),
+    ] = None  # fmt: skip
+    workers: Annotated[
+        int | None,
+        option(
+            "--workers", panel=DEVICE, metavar="N", default="one a GPU, or for four cores",
+            help="How many pictures the Ray cluster computes at a time.",
+        ),
+    ] = None  # fmt: skip
     tile: options.Tile = None
     max_memory: options.MaxMemory = None
     weights: options.AutoWeights = AUTO_WEIGHTS
@@ -221,6 +239,9 @@ class Options:
             consistency=self.consistency,
             device=self.device,
             precision=self.precision,
+            engine=self.engine,  # type: ignore[arg-type]  # an unknown one is told
+            address=self.address,
+            workers=self.workers,
             output=self.output,
             size=self.size(),
             format=self.format,
@@ -449,6 +470,7 @@ def _words(outcome: Outcome) -> str:
             told = f"{frames}{outcome.seconds:.1f} s{redrawn}{_chosen(outcome.made)}"
             return f"-> {outcome.output} ({size}, {told})"
         case Kept():
-            size = "unreadable" if outcome.width is None else f"{outcome.width}x{outcome.height}"
+            read = outcome.width is not None and f"{outcome.width}x{outcome.height}"
+            size = read or ("not looked at" if "://" in str(outcome.output) else "unreadable")
             return f"-> {outcome.output} (kept, {size}{', made with other settings' if outcome.differs else ''})"
     raise TypeError(f"{outcome!r} is no outcome")

@@ -1,0 +1,144 @@
+"""Pictures through a Ray cluster of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from srspace.batch import BatchSettings, Done, Failed, Kept, upscale_files
+from srspace.batch.ray_engine import _pickled, start
+from srspace.config import SamplingConfig
+from srspace.errors import UsageError
+from tests.pictures import picture
+
+ROOT = Path(__file__).parents[2]
+cluster = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[None]:
+    ray = pytest.importorskip("ray")
+    # The modules of the tests are not in its processes' path otherwise.
+    start(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}})
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def settings(tiny: Path, tmp_path: Path) -> BatchSettings:
+    return BatchSettings(
+        weights=str(tiny / "x4"), mode="mean", sampling=SamplingConfig(samples=2), device="cpu",
+        output=tmp_path / "ray", records=tmp_path / "r.jsonl", engine="ray", workers=2,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for index in range(12):
+        picture(tmp_path / "in" / f"{index:02}.png", (8 + index % 3, 6), seed=index)
+    (tmp_path / "in" / "05.png").write_bytes(b"no picture")
+    return tmp_path / "in"
+
+
+def local(settings: BatchSettings, tmp_path: Path) -> BatchSettings:
+    return replace(settings, engine="local", workers=None, output=tmp_path / "local", records=tmp_path / "local.jsonl")
+
+
+@cluster
+def test_it_does_what_the_local_engine_does(ray, folder: Path, settings: BatchSettings, tmp_path: Path):
+    alone = list(upscale_files(folder, local(settings, tmp_path)))
+    outcomes = upscale_files(folder, settings)
+    found = list(outcomes)
+    assert len(outcomes) == 12
+    assert [Path(o.input).name for o in found] == [Path(o.input).name for o in alone]
+    assert [type(o) for o in found] == [type(o) for o in alone] and Counter(map(type, found)) == {Done: 11, Failed: 1}
+    for a, b in zip(alone, found, strict=True):
+        assert a.made.settings_sha256 == b.made.settings_sha256
+        if isinstance(a, Done):
+            assert Path(a.output).read_bytes() == Path(b.output).read_bytes()
+        else:
+            assert str(a.error) == str(b.error)
+    records = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert records == [o.record() for o in found]
+    before = {path: path.stat().st_ino for path in (tmp_path / "ray").iterdir()}
+    again = list(upscale_files(folder, settings))
+    assert Counter(map(type, again)) == {Kept: 11, Failed: 1}
+    assert {path: path.stat().st_ino for path in (tmp_path / "ray").iterdir()} == before
+    picture(folder / "03.png", (9, 6), seed=99)  # its result is not that of this picture any more
+    assert [Path(o.input).name for o in upscale_files(folder, settings) if isinstance(o, Done)] == ["03.png"]
+
+
+@cluster
+def test_pictures_at_an_address(ray, folder: Path, settings: BatchSettings, tmp_path: Path):
+    """By a file system of fsspec that other processes see."""
+    found = list(upscale_files(f"file://{folder}", replace(settings, output=f"file://{tmp_path}/there")))
+    assert Counter(map(type, found)) == {Done: 11, Failed: 1}
+    for outcome in upscale_files(folder, local(settings, tmp_path)):
+        if isinstance(outcome, Done):
+            there = tmp_path / "there" / Path(outcome.output).name
+            assert there.read_bytes() == Path(outcome.output).read_bytes()
+
+
+@cluster
+def test_weights_that_are_damaged_end_the_run(ray, folder: Path, settings: BatchSettings, tmp_path: Path):
+    import shutil
+
+    shutil.copytree(settings.weights, tmp_path / "bad")
+    (tmp_path / "bad" / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(Exception, match=r"model\.safetensors"):
+        list(upscale_files(folder, replace(settings, weights=str(tmp_path / "bad"))))
+
+
+@cluster
+def test_a_killed_actor_is_replaced(ray, folder: Path, settings: BatchSettings, tmp_path: Path):
+    import psutil
+
+    outcomes = iter(upscale_files(folder, settings))
+    first = next(outcomes)
+    mine = psutil.Process().children(recursive=True)
+    actor = next(p for p in mine if p.is_running() and any("MapWorker" in word for word in p.cmdline()))
+    os.kill(actor.pid, signal.SIGKILL)
+    found = [first, *outcomes]
+    assert Counter(map(type, found)) == {Done: 11, Failed: 1}
+    alone = list(upscale_files(folder, local(settings, tmp_path)))
+    for a, b in zip(alone, found, strict=True):
+        if isinstance(a, Done):
+            assert Path(a.output).read_bytes() == Path(b.output).read_bytes()
+    assert not [p for p in (tmp_path / "ray").iterdir() if p.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"engine": "dask", "workers": None}, "must be local or ray"),
+        ({"engine": "local", "workers": 2}, "go with the engine ray"),
+        ({"engine": "local", "workers": None, "address": "auto"}, "go with the engine ray"),
+        ({"workers": 0}, "must be positive"),
+        ({"device": "cuda:0,cuda:1"}, "the cluster tells"),
+    ],
+)
+def test_settings_that_do_not_go_together(settings: BatchSettings, changes, words):
+    with pytest.raises(UsageError, match=words):
+        replace(settings, **changes)
+
+
+def test_a_picture_for_standard_output_is_for_the_local_engine(folder: Path, settings: BatchSettings):
+    with pytest.raises(UsageError, match="local engine"):
+        upscale_files(folder / "00.png", replace(settings, output="-"))
+
+
+def test_errors_that_cannot_be_sent_are_told_in_words(settings: BatchSettings):
+    import pickle
+
+    from srspace.batch.outcome import Made
+
+    error = RuntimeError("it", lambda: None)
+    (told,) = pickle.loads(_pickled([Failed("a", "b", Made(), error)]))
+    assert "RuntimeError" in str(told.error)

@@ -1,0 +1,86 @@
+"""How training and upscaling scale with GPUs: images per second on 1, 2 and 4 of one host.
+
+    python tests/gpu_scaling.py train                    # of a flow, 16 patches of 160 pixels a GPU
+    python tests/gpu_scaling.py upscale --pictures 400   # to results of one megapixel
+
+With --device cpu the same is done by processes, or by threads, of one CPU; that only shows that it works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def pictures(folder: Path, count: int, side: int) -> Path:
+    """Smooth random pictures, of sizes that do not all fit together."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        coarse = Image.fromarray(rng.integers(0, 255, (side // 8, side // 8, 3), np.uint8))
+        coarse.resize((side + index % 4, side), Image.Resampling.BICUBIC).save(folder / f"{index:04}.png")
+    return folder
+
+
+def train(told: argparse.Namespace, count: int, work: Path) -> float:
+    """Images per second in the last quarter of a training."""
+    out = work / f"run-{count}"
+    every = max(1, told.iterations // 4)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    command += ["-m", "srspace", "train", told.kind, "--data", str(work / "in"), "--out", str(out), *told.options]
+    command += ["--iterations", str(told.iterations), "--batch-size", str(told.batch), "--log-every", str(every)]
+    command += ["--device", told.device, "--validate-every", "1000000", "--save-every", "1000000"]
+    subprocess.run(command, check=True)
+    records = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    rate = [record["iterations_per_second"] for record in records if "iterations_per_second" in record][-1]
+    return float(rate) * told.batch * count
+
+
+def upscale(told: argparse.Namespace, count: int, work: Path) -> float:
+    """Pictures per second, without the first ones of each device."""
+    from srspace.batch import BatchSettings, Done, upscale_files
+
+    names = [told.device if told.device == "cpu" else f"{told.device}:{index}" for index in range(count)]
+    outcomes = upscale_files(work / "in", BatchSettings(device=",".join(names), output=work / f"out-{count}"))
+    warm = 4 * count
+    for index, outcome in enumerate(outcomes):
+        if not isinstance(outcome, Done):
+            sys.exit(f"{outcome.input}: {outcome.status}")
+        if index + 1 == warm:
+            start = time.perf_counter()
+    return (len(outcomes) - warm) / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("train", "upscale"))
+    parser.add_argument("--gpus", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--kind", default="flow")
+    parser.add_argument("--iterations", type=int, default=400)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--pictures", type=int, default=64)
+    parser.add_argument("options", nargs="*", help="further options of srspace train, after --")
+    told = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        pictures(work / "in", told.pictures, 512 if told.what == "train" else 256)
+        rates: dict[int, float] = {}
+        for count in told.gpus:
+            rates[count] = (train if told.what == "train" else upscale)(told, count, work)
+            first = rates[told.gpus[0]]
+            print(
+                f"{count} devices: {rates[count]:.2f} images/s, {rates[count] / first:.2f} times the first", flush=True
+            )
+
+
+if __name__ == "__main__":
+    main()
