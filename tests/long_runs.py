@@ -86,8 +86,9 @@ class Memory:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(6, 3), layout="constrained")
-        axes = figure.add_subplot(xlabel="seconds", ylabel="resident memory, MiB", ylim=(0, None))
+        axes = figure.add_subplot(xlabel="seconds", ylabel="resident memory, MiB")
         axes.plot(*zip(*self.samples, strict=True))
+        axes.set_ylim(bottom=0)
         figure.savefig(path)
 
 
