@@ -11,6 +11,9 @@ from srspace.config import FlowConfig, RRDBConfig
 class Operations:
     """Multiply-adds of convolutions for one image.
 
+    Maps that are enlarged before a convolution are counted as enlarged; a CPU computes them with a quarter of that
+    (:mod:`srspace.models.enlarged`).
+
     Attributes:
         encoder: the encoder, once.
         shared: what the candidates share in the flow, once.
