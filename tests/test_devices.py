@@ -1,11 +1,20 @@
 from __future__ import annotations
 
 import errno
+import sys
 
 import pytest
 import torch
 
-from srspace.devices import memory_cap, out_of_memory, pick_device, pick_devices, pick_precision
+from srspace.devices import (
+    give_back_freed_memory,
+    memory_cap,
+    out_of_memory,
+    pick_device,
+    pick_devices,
+    pick_precision,
+    used_memory,
+)
 from srspace.errors import ResourceError, UsageError
 
 
@@ -91,3 +100,17 @@ def test_several_devices_are_of_one_kind(monkeypatch: pytest.MonkeyPatch):
 def test_all_gpus_of_a_computer_without_any():
     with pytest.raises(ResourceError, match="not available"):
         pick_devices("cuda:all")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_freed_memory_is_given_back():
+    cpu = torch.device("cpu")
+    torch.ones(30 << 18)  # once that is freed, glibc puts all blocks up to this size into its heap
+    before = used_memory(cpu)
+    blocks = [torch.ones(8 << 18) for _ in range(40)]
+    last = blocks.pop()  # what is freed below it is a hole
+    blocks.clear()
+    assert used_memory(cpu) - before > 200 << 20, "or else nothing is needed"
+    give_back_freed_memory(cpu)
+    assert used_memory(cpu) - before < 40 << 20
+    assert len(last) == 8 << 18

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from srspace.config import SamplingConfig
-from srspace.devices import memory_cap, out_of_memory
+from srspace.devices import give_back_freed_memory, memory_cap, out_of_memory
 from srspace.errors import DeviceMemoryError
 from srspace.models.inference import CandidateModel
 from srspace.modes import SinkMaker
@@ -128,6 +128,8 @@ class GroupSampler:
                     for i, result in enumerate(tee.results()):
                         pictures[n, i] = self._placed(result, tile, plan, pictures.get((n, i)))
                     made_with[k, n] = self._redraws[n].stages()
+                if self.sampling.max_memory is not None:
+                    give_back_freed_memory(self.model.device)
         return [[pictures[n, i] for i in range(len(makers))] for n in numbers]
 
     def _placed(self, result: Tensor, tile: Tile, plan: Plan, picture: Tensor | None) -> Tensor:

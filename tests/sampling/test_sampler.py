@@ -328,6 +328,16 @@ class TestMemory:
         assert (drawing.collapse(MEAN.sink(2)) - undisturbed).abs().max() < 1 / 255
         assert tried[0] == (60 + 2 * STRIP) * (70 + 2 * STRIP) and tried[-1] <= 64 * 64
 
+    def test_a_limit_has_freed_memory_given_back_after_each_tile(self, monkeypatch: pytest.MonkeyPatch):
+        given_back: list[torch.device] = []
+        monkeypatch.setattr(sampler, "give_back_freed_memory", given_back.append)
+        drawing = Sampler(ToyModel(), smooth(60, 70), SamplingConfig(tile=32))
+        drawing.collapse(MEAN.sink(2))
+        assert not given_back, "without a limit, time counts"
+        drawing = Sampler(ToyModel(), smooth(60, 70), SamplingConfig(tile=32, max_memory=64 << 30))
+        drawing.collapse(MEAN.sink(2))
+        assert given_back == [torch.device("cpu")] * len(drawing.plan.tiles)
+
     def test_the_cap_on_the_device_holds_while_it_works(self, monkeypatch: pytest.MonkeyPatch):
         inside, seen = [], []
 
