@@ -96,6 +96,34 @@ class TargetSize:
         return min(math.inf if wide is None else wide / width, math.inf if high is None else high / height)
 
 
+def told_size(
+    scale: float | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    fit: str | None = None,
+    megapixels: float | None = None,
+    *,
+    linear_light: bool = False,
+) -> TargetSize | None:
+    """The size that people tell; None where they tell none.
+
+    Args:
+        scale: as of :class:`TargetSize`.
+        width: likewise.
+        height: likewise.
+        fit: a box as :func:`parse_box` takes it.
+        megapixels: as of :class:`TargetSize`.
+        linear_light: likewise.
+
+    Raises:
+        UsageError: it is told in several ways, or is out of range.
+    """
+    if all(value is None for value in (scale, width, height, fit, megapixels)):
+        return None
+    box = None if fit is None else parse_box(fit)
+    return TargetSize(scale, width, height, box, megapixels, linear_light)
+
+
 def parse_box(text: str) -> tuple[int, int]:
     """``800x600`` as width and height.
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from srspace.assessment import choose
 from srspace.batch.outcome import Made
+from srspace.hub import checksum
 from srspace.images import Picture
 
 
@@ -31,6 +32,12 @@ class Named:
 
     made: Made
 
+    @classmethod
+    def of(cls, made: Made, weights: str, fusion: str | None) -> Named:
+        """Add the checksums of the weights and of the fusion network, if there is one."""
+        fusion_sha256 = None if fusion is None else checksum(fusion)
+        return cls(replace(made, weights_sha256=checksum(weights), fusion_sha256=fusion_sha256))
+
     def __call__(self, picture: Picture) -> Made:
         return self.made
 
@@ -49,6 +56,11 @@ class Chosen:
     families: Mapping[str, str | None]
     checksums: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, made: Made, families: Mapping[str, str | None]) -> Chosen:
+        """Add the checksums."""
+        return cls(made, families, checksums(families))
+
     def __call__(self, picture: Picture) -> Made:
         choice = choose(picture, self.families)
         return replace(
@@ -59,3 +71,13 @@ class Chosen:
             weights_sha256=self.checksums.get(choice.weights),
             fusion_sha256=self.checksums.get(choice.fusion or ""),
         )
+
+
+def checksums(families: Mapping[str, str | None]) -> dict[str, str]:
+    """The checksums of weights and of their fusion networks, by name.
+
+    Raises:
+        WeightsError: some of them are not there.
+    """
+    names = {name for pair in families.items() for name in pair if name is not None}
+    return {name: checksum(name) for name in names}

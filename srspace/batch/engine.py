@@ -115,7 +115,7 @@ class Reader:
         content = hashlib.sha256(data).hexdigest()
         if records is not None and job.target is not None and self._is_done(job, job.target, content, records):
             return kept_result(job, read_header(job.target), self._decide.made, Source(content))
-        decoded = self.decode(job, data, name)
+        decoded = self.decode(job, data, name, content=content)
         if job.target is not None:
             check_writable(job.target)
             self._clear(job.target.parent)
@@ -125,13 +125,16 @@ class Reader:
             check_uncertainty(job.uncertainty, self._settings, decoded.mark)
         return decoded
 
-    def decode(self, job: Job, data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Decoded:
+    def decode(
+        self, job: Job, data: bytes, name: str, *, content: str | None = None, max_pixels: int = MAX_PIXELS
+    ) -> Decoded:
         """Decode a picture that was read.
 
         Args:
             job: what is to be done with it.
             data: the file.
             name: what to call it in messages.
+            content: its hexadecimal SHA-256, where that is known.
             max_pixels: refuse larger ones.
 
         Raises:
@@ -144,7 +147,7 @@ class Reader:
         width, height = result_size(self._settings.size, first, self.scale, name)
         check_side(job.format, width, height)
         made = self._decide(first).sized(first.width, width)
-        content = hashlib.sha256(data).hexdigest()
+        content = content or hashlib.sha256(data).hexdigest()
         mark = Provenance(source_key(None if job.piped else job.source), made.for_mark() | {"input_sha256": content})
         return Decoded(job, picture, made, mark, Source(content, first.width, first.height))
 

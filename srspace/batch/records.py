@@ -62,6 +62,7 @@ class Records:
     def __init__(self, path: str | Path, *, resume: bool | None = None) -> None:
         self.path = Path(path)
         self._done: dict[str, tuple[str | None, str | None]] = {}
+        self._recorded = Recorded(self._done)
         self._told: set[tuple[str, str]] = set()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,11 +93,11 @@ class Records:
             sha256: of the input.
             settings: as :func:`fingerprint` returns it.
         """
-        return self._done.get(_place(output)) == (sha256, settings)
+        return self._recorded.done(output, sha256, settings)
 
     def wrote(self, output: str) -> bool:
         """Whether the result at a path is one that an earlier run recorded."""
-        return _place(output) in self._done
+        return self._recorded.wrote(output)
 
     def of(self, output: str) -> Recorded:
         """What is told of one result, for another process."""

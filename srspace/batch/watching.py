@@ -7,7 +7,6 @@ told to be damaged when it has not changed for :data:`PATIENCE` seconds.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import threading
@@ -35,6 +34,7 @@ from srspace.errors import (
     SharedTargetError,
     UsageError,
 )
+from srspace.hub import sha256
 from srspace.images import read_header
 
 SETTLED = 1.0
@@ -303,7 +303,7 @@ def _made_of_another(path: Path, result: Path) -> bool:
     header = read_header(result)
     told = None if header is None or header.provenance is None else header.provenance.settings.get("input_sha256")
     try:
-        return told is not None and told != hashlib.sha256(path.read_bytes()).hexdigest()
+        return told is not None and told != sha256(path)
     except OSError:
         return False
 

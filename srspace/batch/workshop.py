@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from srspace import modes
-from srspace.batch.deciding import Chosen, Decision, Named
+from srspace.batch.deciding import Chosen, Decision, Named, checksums
 from srspace.batch.engine import Computer, Reader, Writer
 from srspace.batch.outcome import Made
 from srspace.batch.pipeline import Flow, Pipeline, Progress, Run, Stages
@@ -21,7 +21,6 @@ from srspace.families import CLEAN, available, serving
 from srspace.hub import (
     base_flow,
     check_served,
-    checksum,
     choose_fusion,
     is_model_file,
     usual_mode,
@@ -142,7 +141,7 @@ class Workshop:
         """With what results are made, as far as that is known without weights and device."""
         ((_, fusion),) = [(None, None)] if self._chosen else self._families.items()
         made = Made.by(self.settings, fusion=fusion, scale=self.scale, device=None, precision=None)
-        return replace(made, settings_sha256=fingerprint(self.settings, made, self._checksums()))
+        return replace(made, settings_sha256=fingerprint(self.settings, made, checksums(self._families)))
 
     def load(self) -> Loaded:
         """What decides on weights and what computes; loaded at the first call.
@@ -162,11 +161,10 @@ class Workshop:
         for upscaler in upscalers:
             upscaler.check(mode, settings.sampling, **settings.parameters)
         made = self._made(fusion, upscalers)
-        named = replace(
-            made, weights_sha256=checksum(weights), fusion_sha256=None if fusion is None else checksum(fusion)
-        )
         each = self._each(len(upscalers))
-        return Loaded(Named(named), [_computer(each, upscaler, _always(upscaler)) for upscaler in upscalers])
+        return Loaded(
+            Named.of(made, weights, fusion), [_computer(each, upscaler, _always(upscaler)) for upscaler in upscalers]
+        )
 
     def _upscalers(self, settings: BatchSettings, fusion: str | None = None) -> list[Upscaler]:
         """One for each device."""
@@ -192,7 +190,7 @@ class Workshop:
         each = self._each(len(upscalers))
         computers = [_computer(each, upscaler, _family_of(upscaler)) for upscaler in upscalers]
         made = self._made(None, upscalers)
-        return Loaded(Chosen(made, self._families, self._checksums()), computers)
+        return Loaded(Chosen.of(made, self._families), computers)
 
     def _each(self, count: int) -> BatchSettings:
         """The settings of each of so many computers: on a CPU, they share its memory."""
@@ -204,11 +202,7 @@ class Workshop:
     def _made(self, fusion: str | None, upscalers: Sequence[Upscaler | AutoUpscaler]) -> Made:
         device = ",".join(str(upscaler.device) for upscaler in upscalers)
         made = Made.by(self.settings, fusion=fusion, scale=self.scale, device=device, precision=upscalers[0].precision)
-        return replace(made, settings_sha256=fingerprint(self.settings, made, self._checksums()))
-
-    def _checksums(self) -> dict[str, str]:
-        names = {name for pair in self._families.items() for name in pair if name is not None}
-        return {name: checksum(name) for name in names}
+        return replace(made, settings_sha256=fingerprint(self.settings, made, checksums(self._families)))
 
 
 def _devices(settings: BatchSettings) -> list[torch.device]:

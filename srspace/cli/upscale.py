@@ -22,7 +22,7 @@ from srspace.cli.options import ADVANCED, DEVICE, IO, SAMPLING, argument, flag, 
 from srspace.config import AUTO_WEIGHTS, SamplingConfig
 from srspace.errors import SRSpaceError, UsageError
 from srspace.modes import Mode
-from srspace.sizes import MAX_FACTOR, TargetSize, parse_box
+from srspace.sizes import MAX_FACTOR, TargetSize, told_size
 
 if TYPE_CHECKING:
     from srspace.batch import BatchSettings, Made, Outcome
@@ -218,13 +218,10 @@ class Options:
         Raises:
             UsageError: it is told in several ways, or is out of range.
         """
-        given = (self.scale, self.width, self.height, self.fit, self.megapixels)
-        if all(value is None for value in given):
-            if self.linear_light:
-                raise UsageError("--linear-light goes with --scale, --width, --height, --fit or --megapixels.")
-            return None
-        box = None if self.fit is None else parse_box(self.fit)
-        return TargetSize(self.scale, self.width, self.height, box, self.megapixels, self.linear_light)
+        size = told_size(self.scale, self.width, self.height, self.fit, self.megapixels, linear_light=self.linear_light)
+        if size is None and self.linear_light:
+            raise UsageError("--linear-light goes with --scale, --width, --height, --fit or --megapixels.")
+        return size
 
     def settings(self) -> BatchSettings:
         """The same, as the library takes it."""

@@ -13,14 +13,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from srspace.data.degrade import Degradation, DegradeConfig, describe
+from srspace.data.degrade import SMALLEST, Degradation, DegradeConfig, describe
 from srspace.data.folders import find_pictures
 from srspace.data.pairs import Pair, check_names
 from srspace.errors import DataError, OutputError, UsageError
 from srspace.files import atomic_path
 
 MANIFEST = "manifest.json"
-_SMALLEST = 32
 
 
 def prepare(
@@ -106,8 +105,8 @@ def degrade(
 
 
 def _degraded(degradation: Degradation, hr: Tensor, key: str, path: Path) -> tuple[Tensor, list[dict[str, Any]]]:
-    if min(hr.shape[1:]) < _SMALLEST:
-        raise DataError(f"{path} is smaller than {_SMALLEST}x{_SMALLEST} pixels.")
+    if min(hr.shape[1:]) < SMALLEST:
+        raise DataError(f"{path} is smaller than {SMALLEST}x{SMALLEST} pixels.")
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big"))
         lr, record = degradation.recorded(hr[None] / 255)

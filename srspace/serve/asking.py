@@ -13,7 +13,7 @@ from srspace.errors import UsageError
 from srspace.fields import fields_of
 from srspace.images import writable
 from srspace.serve.settings import ServeSettings
-from srspace.sizes import MAX_FACTOR, TargetSize, parse_box
+from srspace.sizes import MAX_FACTOR, told_size
 from srspace.suggestions import did_you_mean
 
 
@@ -103,20 +103,12 @@ def batch_settings(asked: Mapping[str, str], service: ServeSettings) -> BatchSet
         max_memory=service.max_memory,
     )
     parameters = {name: told.pop(name) for name in _parameters() if name in told}
-    size = _size({name: told.pop(name, None) for name in ("scale", "width", "height", "fit", "megapixels")}, told)
+    asks_size = ("scale", "width", "height", "fit", "megapixels", "linear_light")
+    size = told_size(**{name: told.pop(name) for name in asks_size if name in told})
     return BatchSettings(
         weights=service.weights, device=service.device, precision=service.precision, sampling=sampling, size=size,
         parameters=parameters, **told,
     )  # fmt: skip
-
-
-def _size(given: dict[str, Any], told: dict[str, Any]) -> TargetSize | None:
-    linear = told.pop("linear_light", False)
-    if all(value is None for value in given.values()):
-        return None
-    if given["fit"] is not None:
-        given["fit"] = parse_box(given["fit"])
-    return TargetSize(**given, linear_light=linear)
 
 
 def _parameters() -> dict[str, modes.Parameter]:

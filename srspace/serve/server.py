@@ -14,7 +14,7 @@ from srspace.serve.settings import ServeSettings
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(settings: ServeSettings, listening: Callable[[str], None]) -> None:
+def run(settings: ServeSettings, listening: Callable[[str], None] = lambda address: None) -> None:
     """Serve until the process is told to stop (SIGINT, SIGTERM): then pictures at work are finished.
 
     Args:

@@ -18,7 +18,7 @@ from srspace.batch.sizing import SizedUpscaler
 from srspace.config import AUTO_WEIGHTS
 from srspace.errors import UsageError, WeightsError
 from srspace.families import CLEAN, available, serving
-from srspace.hub import checksum, fusion_networks, is_model_file
+from srspace.hub import fusion_networks, is_model_file
 from srspace.images import Encoded, writable
 from srspace.images.animation import is_animated
 from srspace.images.kinds import HEAD, recognized
@@ -131,12 +131,8 @@ class Studio:
         fusion = None if self._auto or mode.network is None else fusion_networks(self._weights)[mode.network].name
         made = Made.by(settings, fusion=fusion, scale=self.scale, device=self.device, precision=self.precision)
         if not self._auto:
-            return Named(
-                replace(made, weights_sha256=checksum(self._weights), fusion_sha256=fusion and checksum(fusion))
-            )
-        families = serving(mode)
-        names = {name for pair in families.items() for name in pair if name is not None}
-        return Chosen(made, families, {name: checksum(name) for name in names})
+            return Named.of(made, self._weights, fusion)
+        return Chosen.of(made, serving(mode))
 
 
 def named(weights: str) -> str:

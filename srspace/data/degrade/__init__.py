@@ -9,7 +9,7 @@ from srspace.data.degrade.config import DegradeConfig
 from srspace.data.degrade.damage import Damage
 from srspace.data.degrade.describe import describe
 from srspace.data.degrade.kinds import kinds
-from srspace.data.degrade.pipeline import Degradation
+from srspace.data.degrade.pipeline import SMALLEST, Degradation
 from srspace.data.degrade.stages import Record
 
-__all__ = ["Damage", "Degradation", "DegradeConfig", "Record", "describe", "kinds"]
+__all__ = ["SMALLEST", "Damage", "Degradation", "DegradeConfig", "Record", "describe", "kinds"]

@@ -15,6 +15,9 @@ from srspace.data.degrade.kinds import kinds, resizing
 from srspace.data.degrade.reduction import clean_reduction, resized
 from srspace.data.degrade.stages import Record, Slots, on_share, on_slots, random_order
 
+SMALLEST = 32
+"""Side of the smallest images that can be damaged, in HR pixels."""
+
 
 class Degradation:
     """Realistic damage, for training and for measuring.
@@ -59,8 +62,8 @@ class Degradation:
     @torch.no_grad()
     def _degraded(self, hr: Tensor, record: Record | None) -> Tensor:
         scale, (height, width) = self.config.scale, hr.shape[-2:]
-        if height % scale or width % scale or min(height, width) < 32:
-            raise ValueError(f"sides must be multiples of {scale} and at least 32, not {height}x{width}")
+        if height % scale or width % scale or min(height, width) < SMALLEST:
+            raise ValueError(f"sides must be multiples of {scale} and at least {SMALLEST}, not {height}x{width}")
         with _full_precision(hr.device):
             hr = hr.float()
             lr = self._reduced(hr, record)
