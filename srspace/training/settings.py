@@ -42,7 +42,8 @@ class DataConfig:
         degraded_share: share of LR patches with JPEG artifacts or noise, in [0, 1).
         damage: how LR patches are made: none (bicubic reduction) or real (blur, other reductions, noise, sharpening
             and compression, drawn afresh for every patch).
-        jagged_share: with real damage, share of the reductions without antialiasing, in [0, 1].
+        jagged_share: with real damage, share of patches that are reduced without antialiasing and meet nothing else,
+            in [0, 1].
         permuted_share: share of patches with red, green and blue in a random order, in [0, 1].
         blended_share: share of patches blended with another one of the batch (mixup), in [0, 1].
     """
@@ -55,7 +56,7 @@ class DataConfig:
     stretched_share: float = 0.0
     degraded_share: float = 0.0
     damage: Literal["none", "real"] = "none"
-    jagged_share: float = 0.25
+    jagged_share: float = 0.0
     permuted_share: float = 0.0
     blended_share: float = 0.0
 
@@ -66,7 +67,7 @@ class DataConfig:
                 "the shares of reduced, rendered, stretched and degraded pictures must be at least 0 and below 1."
             )
         if not 0 <= self.jagged_share <= 1:
-            raise UsageError("the share of reductions without antialiasing must lie between 0 and 1.")
+            raise UsageError("the share of patches reduced without antialiasing must lie between 0 and 1.")
         if not (0 <= self.permuted_share <= 1 and 0 <= self.blended_share <= 1):
             raise UsageError("the shares of permuted and of blended patches must lie between 0 and 1.")
         if self.stretched_share + (self.rendered_share if self.rendered else 0) >= 1:

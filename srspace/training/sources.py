@@ -99,7 +99,7 @@ class Sources:
     def _damage(self, scale: int) -> Damage | None:
         if self.data.damage == "none":
             return None
-        return Degradation(DegradeConfig(scale=scale, not_antialiased=self.data.jagged_share))
+        return Degradation(DegradeConfig(scale=scale, jagged=self.data.jagged_share))
 
     def reporter(self, what: str) -> Progress | None:
         """What is told the share done of something, in [0, 1]; None where nobody listens."""

@@ -49,8 +49,8 @@ def test_damage_is_drawn_afresh_in_batches_and_stays_in_held_out_pairs(photos: P
     assert (pairs[1] - clean).abs().mean() > 0.005
     jagged = replace(sources, data=replace(sources.data, jagged_share=1.0))
     assert torch.equal(jagged.pairs(4)[1], pairs[1]), "figures of trainings stay comparable"
-    seen = [s.pool(s.folder(), 4).damage.config.not_antialiased for s in (sources, jagged)]
-    assert seen == [0.25, 1.0]
+    seen = [s.pool(s.folder(), 4).damage.config.jagged for s in (sources, jagged)]
+    assert seen == [0.0, 1.0]
     state = torch.get_rng_state()
     sources.pairs(4)
     assert torch.equal(torch.get_rng_state(), state)

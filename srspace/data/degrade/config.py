@@ -17,6 +17,7 @@ class DegradeConfig:
     Attributes:
         scale: reduction of both sides: 2, 4 or 8.
         clean: share left clean: MATLAB's bicubic reduction rounded to 8 bits, nothing else.
+    jagged: share reduced without antialiasing, half of it by nearest neighbours, and left alone otherwise.
         blur_kinds: relative shares of no blur, Gaussian, generalised Gaussian, ringing, defocus and motion, before the
             reduction.
         blur_size: standard deviation of the blur in HR pixels; small ones are more frequent.
@@ -69,6 +70,7 @@ class DegradeConfig:
 
     scale: int = 4
     clean: float = 0.12
+    jagged: float = 0.0
     blur_kinds: tuple[float, ...] = (0.4, 0.33, 0.08, 0.07, 0.06, 0.06)
     blur_size: Range = (0.3, 3.2)
     blur_ratio: Range = (0.3, 1.0)

@@ -24,10 +24,13 @@ def describe(record: Record, index: int) -> list[dict[str, str | float | bool]]:
     Returns:
         A stage each: its name as ``"stage"``, and its parameters, ready for JSON.
     """
-    if bool(record.stages["clean"]["applied"][index]):
-        return [{"stage": "clean"}]
+    stages = record.stages
+    # What these make of an image replaces all that came before.
+    for last in ("clean", "jagged"):
+        if last in record.stages and bool(record.stages[last]["applied"][index]):
+            stages = {last: record.stages[last]}
     steps: list[dict[str, str | float | bool]] = []
-    for stage, parameters in record.stages.items():
+    for stage, parameters in stages.items():
         if not bool(parameters["applied"][index]):
             continue
         step: dict[str, str | float | bool] = {"stage": stage}

@@ -90,3 +90,8 @@ def resizing(config: DegradeConfig) -> dict[str, Draw]:
         "shift_y": shift,
         "shift_x": shift,
     }
+
+
+def jagged_resizing(config: DegradeConfig) -> dict[str, Draw]:
+    """The same for images that are reduced without antialiasing: by nearest neighbours, bilinear or bicubic."""
+    return resizing(config) | {"kernel": Choice((0.5, 0.3, 0.2)), "antialias": Flag(0.0)}

@@ -11,7 +11,7 @@ from torch import Tensor
 from srspace.data.degrade.colour import to_linear, to_srgb
 from srspace.data.degrade.config import DegradeConfig
 from srspace.data.degrade.damage import Mostly, Uniform, drawn, flags, quantized
-from srspace.data.degrade.kinds import kinds, resizing
+from srspace.data.degrade.kinds import jagged_resizing, kinds, resizing
 from srspace.data.degrade.reduction import clean_reduction, resized
 from srspace.data.degrade.stages import Record, Slots, on_share, on_slots, random_order
 
@@ -38,6 +38,7 @@ class Degradation:
         self.config = config or DegradeConfig()
         self._kinds = kinds(self.config)
         self._resizing = resizing(self.config)
+        self._jagged_resizing = jagged_resizing(self.config)
 
     def __call__(self, hr: Tensor) -> Tensor:
         """Reduce and damage each image in its own way.
@@ -73,7 +74,7 @@ class Degradation:
             clean = Slots(torch.arange(count, device=device), flags(self.config.clean, count, device))
             if record is not None:
                 record.add("clean", clean, {})
-            return clean.put(quantized(lr), clean_reduction(hr, scale))
+            return self._jagged(clean.put(quantized(lr), clean_reduction(hr, scale)), hr, record)
 
     def _reduced(self, hr: Tensor, record: Record | None) -> Tensor:
         """Everything up to the LR size: print, blur, and one of three ways to reduce."""
@@ -104,6 +105,17 @@ class Degradation:
         middle = self._resized(hr, c.scale / second, canvas, record, slots, "first_step").clamp(0, 1)
         middle = on_share(self._kinds["jpeg"], middle, c.compressed_between, record, stage="jpeg_between", outer=slots)
         return self._resized(middle, second, self._lr_sides(hr), record, slots, "second_step")
+
+    def _jagged(self, lr: Tensor, hr: Tensor, record: Record | None) -> Tensor:
+        """``lr`` with some of its images made anew of ``hr``, without antialiasing."""
+        if self.config.jagged <= 0:
+            return lr
+        slots = Slots.first(random_order(hr.shape[0], hr.device), self.config.jagged)
+        parameters = drawn(self._jagged_resizing, len(slots.index), hr.device)
+        if record is not None:
+            record.add("jagged", slots, parameters)
+        factor = torch.full_like(parameters["shift_y"], float(self.config.scale))
+        return slots.put(lr, quantized(resized(slots.taken(hr), self._lr_sides(hr), factor, **parameters)))
 
     def _lr_sides(self, hr: Tensor) -> tuple[int, int]:
         return hr.shape[-2] // self.config.scale, hr.shape[-1] // self.config.scale

@@ -18,7 +18,8 @@ class Record:
     Attributes:
         count: B.
         stages: by stage: ``applied`` ``(B,)`` boolean, and its parameters ``(B,)``, which mean nothing where
-            ``applied`` is false. An image that is left clean has met nothing else, whatever the other stages say.
+            ``applied`` is false. An image that is ``jagged`` or, failing that, left ``clean`` has met nothing else,
+            whatever the other stages say.
     """
 
     count: int

@@ -60,6 +60,21 @@ def test_clean_images_are_matlabs_bicubic(patches: Tensor):
     assert all(not torch.equal(a, b) for a, b in zip(lr[~clean], reduced[~clean], strict=True))
 
 
+def test_jagged_images_meet_nothing_else(patches: Tensor):
+    torch.manual_seed(1)
+    others = Degradation()(patches)
+    torch.manual_seed(1)
+    lr, record = Degradation(replace(DegradeConfig(), jagged=0.5, shifted=0.0)).recorded(patches)
+    jagged = record.stages["jagged"]
+    applied, nearest = jagged["applied"], jagged["applied"] & (jagged["kernel"] == 0)
+    assert applied.sum() == 12 and 2 < nearest.sum() < 12 and not jagged["antialias"].any()
+    levels = (patches * 255).round() / 255
+    assert torch.allclose(lr[nearest], levels[nearest][..., 2::4, 2::4], atol=0.51 / 255)
+    assert torch.equal(lr[~applied], others[~applied]), "the others are as they would be without"
+    told = [describe(record, index) for index in range(24)]
+    assert [len(steps) == 1 and steps[0]["stage"] == "jagged" for steps in told] == applied.tolist()
+
+
 class _NothingThatWaits(TorchDispatchMode):
     """Refuses what a CUDA graph cannot hold: reading a value, shapes that depend on values, constants from the host."""
 
@@ -75,7 +90,7 @@ class _NothingThatWaits(TorchDispatchMode):
 
 
 def test_nothing_waits_for_the_device(patches: Tensor):
-    degrade = Degradation(replace(DegradeConfig(), halftone=0.1, old_photo=0.1, palette=0.1))
+    degrade = Degradation(replace(DegradeConfig(), halftone=0.1, old_photo=0.1, palette=0.1, jagged=0.1))
     degrade(patches)  # makes the constants
     with _NothingThatWaits():
         degrade(patches)
