@@ -97,7 +97,8 @@ def test_several_devices_are_of_one_kind(monkeypatch: pytest.MonkeyPatch):
         pick_devices("cuda:0,cuda:3")
 
 
-def test_all_gpus_of_a_computer_without_any():
+def test_all_gpus_of_a_computer_without_any(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ResourceError, match="not available"):
         pick_devices("cuda:all")
 
