@@ -7,6 +7,8 @@ from pathlib import Path
 # Networks as small as these ones are many times slower with several threads on a busy machine, in processes that tests
 # start as well.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Where no bytecode is kept, every process that tests start compiles all of srspace, and every run all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import pytest
 import torch
