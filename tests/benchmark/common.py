@@ -26,6 +26,15 @@ def crop_examples(folder: Path, count: int = 2, size: tuple[int, int] = (64, 48)
     return folder
 
 
+def grey_examples(folder: Path, count: int = 2, size: tuple[int, int] = (64, 48)) -> Path:
+    """Such pictures, but nearly grey, so that no candidate of the small networks is taken for broken."""
+    for path in crop_examples(folder, count, size).iterdir():
+        with Image.open(path) as image:
+            pixels = 127.5 + (np.asarray(image) - 127.5) / 5
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return folder
+
+
 def settings(rows: str, metrics: str = "psnr,ssim,lr-psnr", **changes: Any) -> Settings:
     chosen = tuple(parse_rows(rows, temperature=0.9, scored=10))
     options = {"device": "cpu", "precision": "fp32"} | changes

@@ -27,7 +27,7 @@ from srspace.hub import resolve_weights
 from srspace.models import PreparedSRFlow
 from srspace.resize import imresize
 from srspace.upscaler import Upscaler
-from tests.benchmark.common import crop_examples, need_lpips, settings, uint8, values
+from tests.benchmark.common import crop_examples, grey_examples, need_lpips, settings, uint8, values
 from tests.benchmark.toy_mode import DIAL
 from tests.conftest import replaced_catalogue
 
@@ -44,22 +44,13 @@ def small_catalogue(catalogue_folder: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def images(tmp_path: Path) -> Dataset:
-    return grey_images(tmp_path / "images")
-
-
-def grey_images(folder: Path) -> Dataset:
-    """Pictures that are nearly grey, so that no candidate of the small networks is taken for broken."""
-    for path in crop_examples(folder).iterdir():
-        with Image.open(path) as image:
-            pixels = 127.5 + (np.asarray(image) - 127.5) / 5
-        Image.fromarray(pixels.astype(np.uint8)).save(path)
-    return open_dataset(str(folder))
+    return open_dataset(str(grey_examples(tmp_path / "images")))
 
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[np.ndarray]]]:
     """Every row's outputs on every image, by other means than the benchmark's."""
-    dataset = grey_images(tmp_path_factory.mktemp("o") / "images")
+    dataset = open_dataset(str(grey_examples(tmp_path_factory.mktemp("o") / "images")))
     upscaler = Upscaler.load(modes=("fusion-l1",), device="cpu", precision="fp32")
     regression = load_flow(resolve_weights(Settings.weights)).encoder
     found = {}
@@ -153,7 +144,7 @@ def test_a_sample_row_is_the_average_over_its_candidates_scores(images: Dataset,
 
 @pytest.fixture
 def quick(tiny: Path) -> Callable[..., Settings]:
-    """Settings with small random weights; their candidates explode, and each is replaced with the regression."""
+    """Settings with weights that have no name."""
     return partial(settings, weights=str(tiny / "x4"))
 
 

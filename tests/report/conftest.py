@@ -40,7 +40,7 @@ class Opened:
     def load(self) -> None:
         """Begin anew: what was done to the page is forgotten, and so is what it said."""
         self.page.mouse.move(0, 0)
-        self.page.goto("about:blank")  # a page that is loaded over itself keeps what was typed and where it was scrolled
+        self.page.goto("about:blank")  # loaded over itself, a page keeps what was typed
         self.said.clear()
         self.asked.clear()
         self.page.goto(self.address)
