@@ -95,6 +95,21 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def repeating(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights whose encoder repeats every pixel: pictures change in nothing but their size."""
+    flow = FlowConfig(steps=1, hidden_channels=4, stack_blocks=(0,))
+    model = SRFlow(RRDBConfig(nf=3, gc=2, nb=1, skip="first"), flow)
+    for name, parameter in model.encoder.named_parameters():
+        if name.endswith("weight") and "trunk" not in name:
+            torch.nn.init.dirac_(parameter)
+        else:
+            torch.nn.init.zeros_(parameter)
+    folder = tmp_path_factory.mktemp("weights") / "repeating"
+    save_model(folder, model)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def catalogue_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.catalogue import write_catalogue
 
