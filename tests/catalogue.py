@@ -10,7 +10,7 @@ from srspace.checkpoints import save_model
 from srspace.config import AssessorConfig, DialConfig, FusionConfig
 from srspace.hub import sha256
 from srspace.models import Assessor, DialFusion, SetFusionNet, SRFlow
-from tests.conftest import calm_flow
+from tests.networks import calm_flow
 
 CLEAN, REAL = "srflow-da-x4-lite", "srflow-da-x4-real-lite"
 _ENTRY = """[{name}]

@@ -11,7 +11,7 @@ from PIL import Image
 import srspace
 from srspace import modes
 from srspace.hub import load_catalog
-from tests.conftest import calm_flow
+from tests.networks import calm_flow
 from tests.test_upscaler import fusion_networks
 
 Run = Callable[..., str]

@@ -18,8 +18,8 @@ from srspace.images import Picture, read_header, read_picture, write_picture
 from srspace.resize import imresize, reduced
 from srspace.sizes import TargetSize
 from srspace.upscaler import Upscaler
-from tests.conftest import small_flow
 from tests.external_models import write_compact, write_esrgan
+from tests.networks import small_flow
 from tests.pictures import picture
 
 
