@@ -6,9 +6,10 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,15 @@ def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
     """
     path = path or weights_root() / "catalog.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        return {name: _entry(name, values) for name, values in table.items()}
+        return dict(_entries(path.read_text(encoding="utf-8")))
     except (OSError, tomllib.TOMLDecodeError, TypeError, KeyError) as error:
         raise WeightsError(f"the weight catalogue {path} cannot be read: {error}.") from error
+
+
+@lru_cache(8)
+def _entries(text: str) -> Mapping[str, CatalogEntry]:
+    """A catalogue's entries; one picture's way through the program asks for them dozens of times."""
+    return {name: _entry(name, values) for name, values in tomllib.loads(text).items()}
 
 
 def find_entry(name: str) -> CatalogEntry:

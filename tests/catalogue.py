@@ -9,8 +9,8 @@ import torch
 from srspace.checkpoints import save_model
 from srspace.config import AssessorConfig, DialConfig, FusionConfig
 from srspace.hub import sha256
-from srspace.models import Assessor, DialFusion, SetFusionNet
-from tests.conftest import small_flow
+from srspace.models import Assessor, DialFusion, SetFusionNet, SRFlow
+from tests.networks import calm_flow
 
 CLEAN, REAL = "srflow-da-x4-lite", "srflow-da-x4-real-lite"
 _ENTRY = """[{name}]
@@ -36,7 +36,7 @@ def write_catalogue(root: Path, *, real: bool = True) -> Path:
     features = 8 * 3
     dial = DialConfig(features=features, channels=4, blocks=1, embedding=4)
     networks: dict[str, tuple[torch.nn.Module, str]] = {
-        CLEAN: (small_flow(seed=1), ""),
+        CLEAN: (heedful_flow(seed=1), ""),
         "dial-x4-lite": (DialFusion(dial), f'base = "{CLEAN}"\nmode = "dial"\n'),
         "fusion-l1-x4-lite": (
             SetFusionNet(FusionConfig(samples=None, channels=4, blocks=1, embedding=4)),
@@ -45,8 +45,11 @@ def write_catalogue(root: Path, *, real: bool = True) -> Path:
         "assessor": (step_finder(), ""),
     }
     if real:
-        networks[REAL] = (small_flow(seed=2), "")
+        networks[REAL] = (heedful_flow(seed=2), "")
         networks["dial-x4-real-lite"] = (DialFusion(dial), f'base = "{REAL}"\nmode = "dial"\n')
+    for network, _ in networks.values():
+        if isinstance(network, SetFusionNet | DialFusion):  # fresh ones change nothing
+            torch.nn.init.normal_(network.tail.weight, std=0.05)
     text = []
     for name, (network, more) in networks.items():
         kind = save_model(root / name, network)["kind"]
@@ -57,6 +60,16 @@ def write_catalogue(root: Path, *, real: bool = True) -> Path:
         text.append(_ENTRY.format(name=name, kind=kind, more=more, files=files))
     (root / "catalog.toml").write_text("\n".join(text))
     return root
+
+
+def heedful_flow(seed: int) -> SRFlow:
+    """A calm flow whose candidates depend on the picture, not on latents alone."""
+    model = calm_flow(seed=seed)
+    with torch.no_grad():
+        for name, parameter in model.flow.named_parameters():
+            if "f_features" in name and name.endswith("weight"):
+                parameter.mul_(2)
+    return model
 
 
 def step_finder() -> Assessor:

@@ -3,21 +3,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Networks as small as these ones are many times slower with several threads on a busy machine, in processes that tests
 # start as well.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Where no bytecode is kept, every process that tests start compiles all of srspace, and every run all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import pytest
-import torch
 
-from srspace.checkpoints import save_model
-from srspace.config import DialConfig, FlowConfig, FusionConfig, RRDBConfig
-from srspace.errors import DataError
-from srspace.metrics import Lpips
-from srspace.models import DialFusion, FusionNet, SRFlow
-
-torch.set_num_threads(1)
+# Torch and what needs it are imported by fixtures: the process that hands tests out has no use for them.
+if TYPE_CHECKING:
+    from srspace.metrics import Lpips
+    from srspace.models import SRFlow
 
 SHARED = Path(__file__).parents[2] / "shared"
 if "TORCH_HOME" not in os.environ and (SHARED / "torch-home").is_dir():
@@ -37,51 +36,39 @@ def shared() -> Path:
     return SHARED
 
 
-def small_flow(scale: int = 4, seed: int = 0) -> SRFlow:
-    """A flow with random, non-zero weights everywhere."""
-    torch.manual_seed(seed)
-    levels = scale.bit_length() - 1
-    model = SRFlow(
-        RRDBConfig(scale=scale, nf=8, gc=4, nb=3),
-        FlowConfig(scale=scale, levels=levels, steps=2, hidden_channels=8, stack_blocks=(0, 2)),
-    )
-    with torch.no_grad():
-        for name, parameter in model.flow.named_parameters():
-            if not name.endswith("invconv.weight"):
-                parameter.add_(torch.randn_like(parameter) * 0.05)
-    return model.eval().requires_grad_(False)
+@pytest.fixture
+def model() -> SRFlow:
+    from tests.networks import small_flow
 
-
-def calm_flow(scale: int = 4, seed: int = 0) -> SRFlow:
-    """A small flow whose candidates are near 0.5 + 0.05 z, so that those of nearly grey pictures are not broken."""
-    model = small_flow(scale, seed)
-    opening = model.flow.levels[0].transitions[0].actnorm
-    with torch.no_grad():
-        opening.bias.fill_(-0.5)
-        opening.logs.fill_(3.0)
-    return model
+    return small_flow()
 
 
 @pytest.fixture
-def model() -> SRFlow:
-    return small_flow()
+def accept_random_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights do not reproduce their input; only what is not finite counts as broken here."""
+    from srspace.sampling import defects
+
+    monkeypatch.setattr(defects, "WORST_BLOCK", 10.0)
+    monkeypatch.setattr(defects, "USABLE", defects.Range(-1e6, 1e6))
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights small enough for any test: the folders ``x4``, ``x8``, ``fusion`` and ``dial``."""
-    root = tmp_path_factory.mktemp("weights")
-    for scale in (4, 8):
-        save_model(root / f"x{scale}", calm_flow(scale))
-    torch.manual_seed(0)
-    networks = {
-        "fusion": FusionNet(FusionConfig(samples=2, channels=4, blocks=0)),
-        "dial": DialFusion(DialConfig(features=24, channels=4, blocks=1, embedding=4)),
-    }
-    for name, network in networks.items():
-        torch.nn.init.normal_(network.tail.weight, std=0.05)
-        save_model(root / name, network)
-    return root
+    from tests.networks import write_tiny
+
+    return write_tiny(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="session")
+def repeating(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights whose encoder repeats every pixel: pictures change in nothing but their size."""
+    from srspace.checkpoints import save_model
+    from tests.networks import repeating_flow
+
+    folder = tmp_path_factory.mktemp("weights") / "repeating"
+    save_model(folder, repeating_flow())
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +96,9 @@ def replaced_catalogue(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 @pytest.fixture(scope="session")
 def critics() -> tuple[Lpips, ...]:
     """LPIPS by two backbones; a test that needs it is left out where they are missing."""
+    from srspace.errors import DataError
+    from srspace.metrics import Lpips
+
     try:
         return Lpips("alex"), Lpips("squeeze")
     except DataError:

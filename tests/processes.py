@@ -22,6 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+ROOT = Path(__file__).parents[1]
+_INHERITED = "SRSPACE_TEST_SERVER"  # names a descriptor of the process that forks
 MODULES = ("srspace.cli.main", "srspace.batch.engine", "srspace.upscaler", "srspace.auto", "srspace.images")
 
 
@@ -138,11 +140,33 @@ def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.005)
 
 
+def run_script(script: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script in bash whose runs of ``srspace`` are forked off like all others, one at a time.
+
+    Args:
+        script: what bash runs; it stops at the first command that fails.
+        cwd: the folder it runs in, in which a folder ``bin`` is made.
+    """
+    code = "from tests.processes import start; exit(start(*sys.argv[1:], stdin=0, stdout=1, stderr=2).wait())"
+    program = cwd / "bin" / "srspace"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c 'import sys; {code}' \"$@\"\n")
+    program.chmod(0o755)
+    server = _server().fileno()
+    path = f"{program.parent}:{os.environ['PATH']}"
+    environment = os.environ | {_INHERITED: str(server), "PATH": path, "PYTHONPATH": str(ROOT)}
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    return subprocess.run(
+        command, cwd=cwd, env=environment, pass_fds=[server], capture_output=True, text=True, check=False
+    )
+
+
 @cache
 def _server() -> socket.socket:
+    if _INHERITED in os.environ:
+        return socket.socket(fileno=int(os.environ[_INHERITED]))
     ours, theirs = socket.socketpair()
-    root = Path(__file__).parents[1]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", "tests.processes", str(theirs.fileno())]
     server = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
     theirs.close()
@@ -153,11 +177,15 @@ def _server() -> socket.socket:
 
 def _serve(connection: socket.socket) -> None:
     """Fork a process for every request; returns in each of them, ready to run the command line."""
+    import contextlib
     import gc
     import importlib
+    import io
 
     for name in MODULES:
         importlib.import_module(name)
+    with contextlib.redirect_stderr(io.StringIO()):  # what is made or imported when the first arguments are read
+        importlib.import_module("srspace.cli.main").main(["upscale"])
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who wait for the runs are waited for by nobody
     while True:

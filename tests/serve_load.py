@@ -33,7 +33,7 @@ from srspace.config import SamplingConfig
 from srspace.images import Picture, read_picture
 from srspace.sizes import TargetSize
 from srspace.upscaler import Upscaler
-from tests.conftest import calm_flow
+from tests.networks import calm_flow
 from tests.pictures import encoded
 
 SIZES = ((8, 6), (13, 21), (32, 24), (40, 40))

@@ -14,7 +14,7 @@ from srspace.config import RRDBConfig
 from srspace.errors import CheckpointError, OutputError, UsageError
 from srspace.layouts import published_names
 from srspace.models import PreparedSRFlow, RRDBNet, SRFlow
-from tests.conftest import small_flow
+from tests.networks import small_flow
 from tests.published import encode, random_state
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import os
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -31,6 +28,7 @@ from tests import documents
 from tests.cli.tree import COMMANDS, GROUPS, NODES, ROOT, every_option
 from tests.documents import BATCH, BENCHMARK, DOCUMENTS, README, blocks, commands, first_column, section, spans, text_of
 from tests.pictures import picture
+from tests.processes import run_script
 from tests.report.made import results
 
 FOREIGN = {"--benchmark-enable", "--head", "--max-restarts", "--nnodes", "--nproc-per-node", "--rdzv-endpoint"}
@@ -233,14 +231,8 @@ def test_the_python_of_the_batch_runs(
 def test_the_three_commands_of_the_readme_run(tmp_path: Path):
     picture(tmp_path / "img.png")
     picture(tmp_path / "photos" / "more" / "a.png")
-    program = tmp_path / "bin" / "srspace"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m srspace "$@"\n')
-    program.chmod(0o755)
     (script,) = blocks(section(text_of(README), "## Three commands"), "sh")
-    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(documents.ROOT)}
-    command = ["bash", "-euo", "pipefail", "-c", script]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = run_script(script, tmp_path)
     assert done.returncode == 0, done.stderr
     for name in ("img_x4.png", "large/more/a_x4.png", "large.png"):
         with Image.open(tmp_path / name) as image:

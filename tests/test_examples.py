@@ -11,7 +11,7 @@ from PIL import Image
 import srspace
 from srspace import modes
 from srspace.hub import load_catalog
-from tests.conftest import calm_flow
+from tests.networks import calm_flow
 from tests.test_upscaler import fusion_networks
 
 Run = Callable[..., str]
@@ -41,7 +41,7 @@ def crop(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(accept_random_weights: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small random networks in place of those in the box: scripts are tried, not weights."""
     upscaler = srspace.Upscaler(calm_flow(), fusion_networks(), device="cpu", precision="fp32")
     monkeypatch.setattr(srspace.Upscaler, "load", lambda *_, **__: upscaler)

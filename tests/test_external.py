@@ -18,8 +18,8 @@ from srspace.images import Picture, read_header, read_picture, write_picture
 from srspace.resize import imresize, reduced
 from srspace.sizes import TargetSize
 from srspace.upscaler import Upscaler
-from tests.conftest import small_flow
 from tests.external_models import write_compact, write_esrgan
+from tests.networks import small_flow
 from tests.pictures import picture
 
 
@@ -40,7 +40,7 @@ def noise(height: int = 12, width: int = 20) -> Picture:
 
 @pytest.mark.parametrize("scale", [4, 2, 1])
 def test_inside_of_a_picture_the_result_is_the_models_own(files: dict[int, Path], scale: int):
-    upscaler = Upscaler.load(str(files[scale]), device="cpu")
+    upscaler = Upscaler.load(str(files[scale]), device="cpu", precision="fp32")
     given = noise()
     result = upscaler.upscale(given)
     lr = torch.from_numpy(given.rgb.transpose(2, 0, 1))[None]

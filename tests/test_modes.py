@@ -15,7 +15,7 @@ from srspace.errors import UsageError
 from srspace.modes import Mode, Parameter
 from srspace.upscaler import Upscaler
 from tests.benchmark import toy_mode
-from tests.conftest import small_flow
+from tests.networks import small_flow
 from tests.toy import ToyModel, smooth
 
 TOY = '''

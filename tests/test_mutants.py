@@ -36,7 +36,8 @@ def test_a_text_that_is_not_there_once_does_not_apply():
             mutation.applied_to(source)
 
 
-def test_what_no_test_notices_survives(tmp_path: Path):
+def test_what_no_test_notices_survives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # takes longer than these tests
     toy = tmp_path / "toy"
     toy.mkdir()
     (toy / "doubling.py").write_text("def doubled(x):\n    return 2 * x\n\nunused = 1\n")

@@ -8,7 +8,7 @@ import torch
 from srspace.checkpoints import average, load_model, pack_model, read_config, save_model
 from srspace.errors import CheckpointError, OutputError
 from srspace.packing import is_packed, pack, unpack
-from tests.conftest import small_flow
+from tests.networks import small_flow
 
 
 def test_large_tensors_come_back_within_half_a_step():

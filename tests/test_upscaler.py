@@ -19,7 +19,7 @@ from srspace.models import DialFusion, FusionNet, SetFusionNet, SRFlow
 from srspace.modes import Mode, Parameter, SinkMaker
 from srspace.resize import imresize
 from srspace.upscaler import Upscaler
-from tests.conftest import small_flow
+from tests.networks import small_flow
 from tests.toy import ToyModel, pixel_of, smooth
 
 LR = smooth(24, 30)

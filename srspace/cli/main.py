@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import click
 import typer
+from typer.main import get_command
 
 from srspace import __version__
 from srspace.cli import bench, data, doctor, explore, output, serve, train, upscale, weights
@@ -62,6 +64,12 @@ def _root(
     pass  # main() takes --debug out of the arguments, wherever it stands
 
 
+@cache
+def command() -> Any:
+    """The tree of commands, built once for all runs of a process."""
+    return get_command(app)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code.
 
@@ -73,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     output.debug = "--debug" in options or os.environ.get("SRSPACE_DEBUG", "0").lower() not in ("", "0", "false", "no")
     arguments = [a for a in options if a != "--debug"] + arguments[len(options) :]
     try:
-        code = app(args=arguments, standalone_mode=False)
+        code = command().main(args=arguments, standalone_mode=False)
         if code == EXIT_INTERRUPTED:  # Typer has caught the KeyboardInterrupt
             raise KeyboardInterrupt
         return code if isinstance(code, int) else EXIT_OK

@@ -26,6 +26,15 @@ def crop_examples(folder: Path, count: int = 2, size: tuple[int, int] = (64, 48)
     return folder
 
 
+def grey_examples(folder: Path, count: int = 2, size: tuple[int, int] = (64, 48)) -> Path:
+    """Such pictures, but nearly grey, so that no candidate of the small networks is taken for broken."""
+    for path in crop_examples(folder, count, size).iterdir():
+        with Image.open(path) as image:
+            pixels = 127.5 + (np.asarray(image) - 127.5) / 5
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return folder
+
+
 def settings(rows: str, metrics: str = "psnr,ssim,lr-psnr", **changes: Any) -> Settings:
     chosen = tuple(parse_rows(rows, temperature=0.9, scored=10))
     options = {"device": "cpu", "precision": "fp32"} | changes
@@ -48,3 +57,8 @@ def need_lpips() -> Lpips:
 
 def uint8(image: torch.Tensor) -> np.ndarray:
     return np.floor(image.clamp(0, 1).permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8)
+
+
+def known_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations a second that a CPU is said to do, instead of measuring them."""
+    return {("cpu", torch.float32): 1e11, ("cpu", torch.bfloat16): 2e11}[device.type, dtype]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,17 +27,30 @@ from srspace.hub import resolve_weights
 from srspace.models import PreparedSRFlow
 from srspace.resize import imresize
 from srspace.upscaler import Upscaler
-from tests.benchmark.common import crop_examples, need_lpips, settings, uint8, values
+from tests.benchmark.common import crop_examples, grey_examples, need_lpips, settings, uint8, values
 from tests.benchmark.toy_mode import DIAL
+from tests.conftest import replaced_catalogue
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 ROWS = "bicubic,rrdb,sample:3@0.5,sample:4@0.9,mean:2,mean:5,median:4"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_catalogue(catalogue_folder: Path) -> Iterator[Path]:
+    """Small networks under the names of those in the box; what is measured here does not depend on their size."""
+    with pytest.MonkeyPatch.context() as patched:
+        yield from replaced_catalogue(catalogue_folder, patched)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Dataset:
+    return open_dataset(str(grey_examples(tmp_path / "images")))
+
+
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[np.ndarray]]]:
     """Every row's outputs on every image, by other means than the benchmark's."""
-    dataset = open_dataset(str(crop_examples(tmp_path_factory.mktemp("o") / "images")))
+    dataset = open_dataset(str(grey_examples(tmp_path_factory.mktemp("o") / "images")))
     upscaler = Upscaler.load(modes=("fusion-l1",), device="cpu", precision="fp32")
     regression = load_flow(resolve_weights(Settings.weights)).encoder
     found = {}
@@ -131,7 +144,7 @@ def test_a_sample_row_is_the_average_over_its_candidates_scores(images: Dataset,
 
 @pytest.fixture
 def quick(tiny: Path) -> Callable[..., Settings]:
-    """Settings with small random weights; their candidates explode, and each is replaced with the regression."""
+    """Settings with weights that have no name."""
     return partial(settings, weights=str(tiny / "x4"))
 
 

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from srspace.benchmark import speed
 from srspace.cli.main import main
+from tests.benchmark.common import known_peak
 
 
-def test_the_command_prints_a_table_and_json(tiny: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_command_prints_a_table_and_json(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(speed, "matrix_peak", known_peak)
     arguments = ["bench", "speed", "--size", "8x6", "-n", "2", "--repeats", "1", "--device", "cpu"]
     arguments += ["--weights", str(tiny / "x4")]
     assert main([*arguments, "--json"]) == 0

@@ -16,13 +16,21 @@ from tests.cli.tree import COMMANDS, GROUPS, every_option, parameters
 Page = Callable[..., str]
 
 
+@pytest.fixture(scope="module")
+def shown() -> dict[str, str]:
+    """Pages by commands, each made once."""
+    return {}
+
+
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Page:
+def page(shown: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Page:
     monkeypatch.setenv("COLUMNS", "80")
 
     def page(path: str) -> str:
-        assert main([*path.split(), "--help"]) == 0
-        return capsys.readouterr().out
+        if path not in shown:
+            assert main([*path.split(), "--help"]) == 0
+            shown[path] = capsys.readouterr().out
+        return shown[path]
 
     return page
 

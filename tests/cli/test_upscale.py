@@ -47,28 +47,30 @@ def test_pipes():
     assert json.loads(done.stderr)["status"] == "done"
 
 
-def test_a_folder_keeps_its_structure_and_a_second_run_does_nothing(tmp_path: Path, capsys):
+def test_a_folder_keeps_its_structure_and_a_second_run_does_nothing(tmp_path: Path, tiny: Path, capsys):
     picture(tmp_path / "in" / "a.png")
     picture(tmp_path / "in" / "sub" / "a.png", seed=1)
     (tmp_path / "in" / "notes.txt").write_text("no picture")
-    arguments = ["upscale", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-r", "--mode", "rrdb", "--json"]
+    common = ["upscale", str(tmp_path / "in"), "--mode", "rrdb", "-w", str(tiny / "x4")]
+    arguments = [*common, "-o", str(tmp_path / "out"), "-r", "--json"]
     for status in ("done", "kept"):
         assert main(arguments) == 0
         assert [json.loads(line)["status"] for line in capsys.readouterr().out.splitlines()] == [status] * 2
     assert sorted(p.name for p in (tmp_path / "out").rglob("*.png")) == ["a_x4.png", "a_x4.png"]
-    assert main(["upscale", str(tmp_path / "in"), "--mode", "rrdb"]) == 0
-    assert main(["upscale", str(tmp_path / "in"), "--mode", "rrdb"]) == 0
+    assert main(common) == 0
+    assert main(common) == 0
     assert sorted(p.name for p in (tmp_path / "in").glob("*.png")) == ["a.png", "a_x4.png"]
 
 
-def test_bad_files_are_reported_and_the_rest_goes_on(tmp_path: Path, capsys):
+def test_bad_files_are_reported_and_the_rest_goes_on(tmp_path: Path, tiny: Path, capsys):
     picture(tmp_path / "good.png")
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("hello")
     whole = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(whole, "JPEG")
     (tmp_path / "cut.jpg").write_bytes(whole.getvalue()[:900])
-    assert main(["upscale", str(tmp_path), "-o", str(tmp_path / "out"), "--mode", "rrdb", "-q"]) == 1
+    weights = ["-w", str(tiny / "x4")]
+    assert main(["upscale", str(tmp_path), "-o", str(tmp_path / "out"), "--mode", "rrdb", "-q", *weights]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3 and all(line.startswith("srspace: ") and "Traceback" not in line for line in lines)
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["good_x4.png"]
@@ -101,8 +103,8 @@ def test_mistakes_have_their_exit_code_and_a_message(tmp_path: Path, capsys, arg
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png"]
 
 
-def test_empty_standard_input():
-    done = run("upscale", "-", "--mode", "rrdb")
+def test_empty_standard_input(tiny: Path):
+    done = run("upscale", "-", "--mode", "rrdb", "-w", tiny / "x4")
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode().splitlines() == ["srspace: standard input is empty."]
 
@@ -134,12 +136,13 @@ def test_a_killed_run_leaves_nothing_partial_and_is_finished_by_the_next(tmp_pat
     assert statuses.count("kept") == len(early) and len(list(out.glob("*_x4.png"))) == 40
 
 
-def test_alpha_grey_and_depth_survive(tmp_path: Path):
+def test_alpha_grey_and_depth_survive(tmp_path: Path, repeating: Path):
     Image.new("LA", (6, 6), (200, 255)).save(tmp_path / "la.png")
     rgba = Image.new("RGBA", (8, 8), (255, 255, 255, 255))
     rgba.paste((0, 0, 0, 0), (0, 0, 4, 8))
     rgba.save(tmp_path / "rgba.png")
-    assert main(["upscale", str(tmp_path), "-o", str(tmp_path / "out"), "--mode", "rrdb"]) == 0
+    weights = ["-w", str(repeating)]
+    assert main(["upscale", str(tmp_path), "-o", str(tmp_path / "out"), "--mode", "rrdb", *weights]) == 0
     with Image.open(tmp_path / "out" / "la_x4.png") as image:
         assert image.mode == "LA"
     with Image.open(tmp_path / "out" / "rgba_x4.png") as image:

@@ -15,8 +15,8 @@ import srspace
 from srspace import hub
 from srspace.checkpoints import load_model, read_config, save_model
 from srspace.cli.main import main
-from tests.conftest import small_flow
 from tests.hub_server import COMMIT, CONTENT, Hub, running_hub, write_catalog
+from tests.networks import small_flow
 from tests.published import random_state
 
 DRIVER = """

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
-from typer.main import get_command
+from srspace.cli.main import command
 
-from srspace.cli.main import app
-
-ROOT: Any = get_command(app)
+ROOT: Any = command()
 
 
 def _walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -29,9 +28,10 @@ def context(path: str) -> Any:
     return node.make_context("srspace", [], resilient_parsing=True, help_option_names=["-h", "--help"])
 
 
-def parameters(path: str) -> list[Any]:
+@cache
+def parameters(path: str) -> tuple[Any, ...]:
     """All options and arguments of a command."""
-    return list(NODES[path].get_params(context(path)))
+    return tuple(NODES[path].get_params(context(path)))
 
 
 def every_option(path: str) -> list[Any]:

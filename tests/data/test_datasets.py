@@ -197,7 +197,8 @@ class Handler(BaseHTTPRequestHandler):
 def server() -> Iterator[Server]:
     server = Server(("127.0.0.1", 0), Handler)
     server.ranges = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    polling = {"poll_interval": 0.01}  # shutting down waits for the next look
+    threading.Thread(target=server.serve_forever, kwargs=polling, daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()

@@ -15,7 +15,7 @@ from srspace import Upscaler, doctor, hub
 from srspace.cli.main import main
 from srspace.doctor import Finding, Level, environment, examine, extras, speed, weights
 from srspace.errors import CheckpointError
-from tests.conftest import calm_flow
+from tests.networks import calm_flow
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 

@@ -43,9 +43,9 @@ def settings(output: Path, **rest: object) -> BatchSettings:
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory, repeating: Path) -> dict[str, Outcome]:
     """What became of each file, by name."""
-    found = upscale_files(FILES, settings(tmp_path_factory.mktemp("field")))
+    found = upscale_files(FILES, settings(tmp_path_factory.mktemp("field"), weights=str(repeating)))
     return {Path(outcome.input).name: outcome for outcome in found}
 
 

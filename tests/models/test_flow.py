@@ -19,7 +19,7 @@ from srspace.models.flow import (
     latent_shapes,
 )
 from srspace.models.flow.step import inverse_linear
-from tests.conftest import small_flow
+from tests.networks import small_flow
 from tests.waiting import NoWaiting
 
 

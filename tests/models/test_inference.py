@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from srspace.models import PreparedSRFlow, SRFlow
-from tests.conftest import small_flow
 from tests.naive import naive_decode
+from tests.networks import small_flow
 from tests.waiting import NoWaiting
 
 

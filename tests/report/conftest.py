@@ -35,6 +35,14 @@ class Opened:
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.address = path.as_uri()
+        self.load()
+
+    def load(self) -> None:
+        """Begin anew: what was done to the page is forgotten, and so is what it said."""
+        self.page.mouse.move(0, 0)
+        self.page.goto("about:blank")  # loaded over itself, a page keeps what was typed
+        self.said.clear()
+        self.asked.clear()
         self.page.goto(self.address)
         self.page.wait_for_selector("html[data-ready]", state="attached", timeout=30_000)
 
@@ -61,10 +69,17 @@ class Opened:
         self.context.close()
 
 
-@pytest.fixture
-def opened(browser: Any, path: Path) -> Iterator[Opened]:
-    """The module's page, which must keep quiet."""
+@pytest.fixture(scope="module")
+def window(browser: Any, path: Path) -> Iterator[Opened]:
+    """The module's page in a window that all tests share."""
     opened = Opened(browser, path)
     yield opened
-    opened.check_quiet()
     opened.close()
+
+
+@pytest.fixture
+def opened(window: Opened) -> Iterator[Opened]:
+    """The module's page, fresh; it must keep quiet."""
+    window.load()
+    yield window
+    window.check_quiet()

@@ -39,13 +39,6 @@ def lr() -> torch.Tensor:
     return torch.nn.functional.interpolate(torch.rand(1, 3, 8, 10), size=(36, 44), mode="bicubic")[0].clamp(0, 1)
 
 
-@pytest.fixture
-def accept_random_weights(monkeypatch: pytest.MonkeyPatch):
-    """Random weights do not reproduce their input; only what is not finite counts as broken here."""
-    monkeypatch.setattr(defects, "WORST_BLOCK", 10.0)
-    monkeypatch.setattr(defects, "USABLE", defects.Range(-1e6, 1e6))
-
-
 class TestCandidates:
     """What candidate i is depends on the seed and i alone."""
 

@@ -17,7 +17,7 @@ from srspace.models import RRDBNet, SRFlow
 from srspace.training import dial, flow, fusion
 from srspace.training.settings import Execution
 from srspace.training.task import Task
-from tests.conftest import small_flow
+from tests.networks import small_flow
 
 EXACT = Execution(amp=False)
 SHORT = TrainConfig(

@@ -6,7 +6,7 @@ import torch
 from srspace.data.pools import PatchPool
 from srspace.models import SRFlow
 from srspace.training.candidates import CandidateSource, draw_pairs
-from tests.conftest import small_flow
+from tests.networks import small_flow
 from tests.training.conftest import picture_flow
 
 

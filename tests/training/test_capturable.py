@@ -22,7 +22,7 @@ from srspace.training.fusion import FusionTask
 from srspace.training.optimizer import Optimizer
 from srspace.training.settings import EncoderTaskConfig, FlowTaskConfig, FusionTaskConfig
 from srspace.training.task import Task
-from tests.conftest import small_flow
+from tests.networks import small_flow
 from tests.training.conftest import SHORT, picture_flow
 from tests.waiting import NoWaiting
 

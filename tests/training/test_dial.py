@@ -14,7 +14,7 @@ from srspace.training.candidates import CandidateSource, Drawn
 from srspace.training.dial import DialTask, inputs
 from srspace.training.loop import Loop
 from srspace.training.settings import DialTaskConfig
-from tests.conftest import small_flow
+from tests.networks import small_flow
 from tests.training.conftest import EXACT, SHORT
 
 SIZES = DialConfig(features=24, channels=8, blocks=1, embedding=4)

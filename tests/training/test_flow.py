@@ -16,7 +16,7 @@ from srspace.training.flow import FlowTask
 from srspace.training.flow_validation import validate_flow
 from srspace.training.loop import Loop
 from srspace.training.settings import FlowTaskConfig
-from tests.conftest import small_flow
+from tests.networks import small_flow
 from tests.training.conftest import EXACT, SHORT, picture_flow
 
 

@@ -16,7 +16,7 @@ from srspace.training.candidates import CandidateSource
 from srspace.training.fusion import FusionTask
 from srspace.training.loop import Loop
 from srspace.training.settings import FusionTaskConfig
-from tests.conftest import small_flow
+from tests.networks import small_flow
 from tests.training.conftest import EXACT, SHORT, picture_flow
 
 

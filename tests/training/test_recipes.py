@@ -15,7 +15,7 @@ from srspace.training.loop import Loop
 from srspace.training.recipes import Recipe, find_recipe, recipes
 from srspace.training.run import build_task
 from srspace.training.sources import Sources
-from tests.conftest import small_flow
+from tests.networks import small_flow
 from tests.training.conftest import EXACT
 
 ALL = recipes()

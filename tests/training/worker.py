@@ -42,7 +42,7 @@ from srspace.training.settings import (
     FusionTaskConfig,
 )
 from srspace.training.task import Task
-from tests.conftest import small_flow
+from tests.networks import small_flow
 from tests.training.conftest import EXACT, SHORT, tiny_encoder
 
 CONFIG = replace(SHORT, iterations=4, clip_norm=1e9, log_every=4, validate_every=4, save_every=4)

@@ -17,7 +17,7 @@ from srspace.report.explore import Crop, ExploreSettings, Shown, Space, gather, 
 from srspace.report.explore.settings import LARGEST
 from srspace.report.explore.space import CANDIDATE
 from srspace.resize import imresize
-from tests.conftest import calm_flow
+from tests.networks import calm_flow
 from tests.test_upscaler import fusion_networks
 
 SETTINGS = ExploreSettings(sampling=SamplingConfig(samples=2), balances=5, metrics=("psnr", "lr-psnr"))

@@ -13,7 +13,7 @@ from srspace.data.datasets import Dataset, open_dataset
 from srspace.metrics import to_uint8
 from srspace.report.summary import examples
 from srspace.report.summary.examples import SIDE, outputs, ranking
-from tests.benchmark.common import crop_examples, settings
+from tests.benchmark.common import grey_examples, settings
 from tests.report.made import results
 
 ROWS = "bicubic,rrdb,sample:2,mean:2,mean:3,median:2@0.5"
@@ -22,7 +22,7 @@ ROWS = "bicubic,rrdb,sample:2,mean:2,mean:3,median:2@0.5"
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> tuple[Dataset, Settings, Results]:
     root = tmp_path_factory.mktemp("set")
-    dataset = open_dataset(str(crop_examples(root / "images", 5, (32, 24))), scale=4)
+    dataset = open_dataset(str(grey_examples(root / "images", 5, (32, 24))), scale=4)
     chosen = settings(ROWS, "psnr,ssim", weights=str(tiny / "x4"))
     return dataset, chosen, Benchmark(dataset, chosen, RecordFile(root / "r.jsonl")).run()
 
