@@ -104,7 +104,20 @@ class TestSeveralDevices:
     @pytest.mark.parametrize(("tile", "devices"), [(0, 2), (16, 3)])
     @pytest.mark.parametrize("mode", MODES)
     def test_in_every_mode(self, upscalers: list[Upscaler], mode: str, tile: int, devices: int, latents: str):
-        first, *beside = upscalers[:devices]
+        self.compare(upscalers[:devices], mode, tile, latents)
+
+    @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs 2 NVIDIA GPUs")
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+    @pytest.mark.parametrize("tile", [0, 16])
+    @pytest.mark.parametrize("mode", MODES)
+    def test_on_two_gpus(self, mode: str, tile: int, precision: str):
+        names = ("cuda:0", "cuda:1")
+        gpus = [Upscaler(calm_flow(), fusion_networks(), device=name, precision=precision) for name in names]
+        self.compare(gpus, mode, tile, "independent")
+
+    @staticmethod
+    def compare(upscalers: list[Upscaler], mode: str, tile: int, latents: str) -> None:
+        first, *beside = upscalers
         sampling = SamplingConfig(samples=4, seed=7, tile=tile, batch_size=1, latents=latents)
         grey = 0.5 + 0.05 * (LR - LR.mean())
         found = []

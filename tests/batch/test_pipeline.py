@@ -19,6 +19,7 @@ from srspace.config import SamplingConfig
 from srspace.errors import ImageError
 from srspace.images import read_picture
 from srspace.models import PreparedSRFlow
+from srspace.sizes import TargetSize
 from srspace.upscaler import Upscaler
 from tests.pictures import picture
 
@@ -404,9 +405,14 @@ class TestSeveralDevices:
             assert [type(o) for o in found] == [Done] * 6 and max(groups, default=0) <= most
         assert groups
 
-    @pytest.mark.parametrize("mode", ["mean", "rrdb"])
+    @pytest.mark.parametrize(("mode", "size"), [("mean", None), ("rrdb", None), ("mean", TargetSize(scale=2))])
     def test_they_share_the_only_picture_and_change_nothing(
-        self, settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+        self,
+        settings: BatchSettings,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        mode: str,
+        size: TargetSize | None,
     ):
         """Candidates of one tile in one mode, tiles in the other; then the frames of an animation."""
         picture(tmp_path / "one.png", (24, 20))
@@ -414,7 +420,8 @@ class TestSeveralDevices:
         frames[0].save(tmp_path / "one.gif", save_all=True, append_images=frames[1:])
         drawn = mode == "mean"
         sampling = SamplingConfig(samples=5 if drawn else None, batch_size=1, tile=None if drawn else 16)
-        asked = replace(settings, mode=mode, sampling=sampling, save_samples=tmp_path / "1" if drawn else None)
+        asked = replace(settings, mode=mode, sampling=sampling, size=size)
+        asked = replace(asked, save_samples=tmp_path / "1" if drawn else None)
         alone = [list(upscale_files(tmp_path / "one.png", asked))]
         alone.append(list(upscale_files(tmp_path / "one.gif", replace(asked, save_samples=None))))
         part, workers = "decode" if drawn else "features", []
