@@ -384,7 +384,7 @@ class TestSeveralDevices:
         for a, b in zip(alone, found, strict=True):
             assert Path(a.output).read_bytes() == Path(b.output).read_bytes()
             assert replace(a.made, device=b.made.device) == b.made
-        assert {name for o in found for name in o.made.device.split(",")} == {"cpu", "cpu:0"}
+        assert {o.made.device for o in found[:2]} == {"cpu", "cpu:0"}
 
     def test_none_waits_while_another_computes_many(self, folder, settings, tmp_path, monkeypatch):
         """Six pictures of one size: three at most are computed together on each of two devices."""
