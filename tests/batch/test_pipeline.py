@@ -391,16 +391,27 @@ class TestSeveralDevices:
         groups: list[int] = []
         for index in range(6):
             picture(folder / f"{index}.png", (8, 6), seed=index)
-        whole = engine.Computer.upscale_many
+        whole, read, all_read, seen = engine.Computer.upscale_many, engine.Reader.__call__, threading.Event(), []
 
         def many(self, group, progress=None):
             groups.append(len(group))
             return whole(self, group, progress)
 
+        def told(self, job, *more):
+            decoded = read(self, job, *more)
+            seen.append(job)
+            if len(seen) == 6:
+                all_read.set()
+            return decoded
+
+        monkeypatch.setattr(engine.Reader, "__call__", told)
+        watched(monkeypatch, engine.Computer, lambda given: all_read.wait(LIMIT))
         monkeypatch.setattr(engine.Computer, "at_a_time", lambda self, decoded, most: most)
         monkeypatch.setattr(engine.Computer, "upscale_many", many)
         for device, most in (("cpu", 6), ("cpu,cpu", 3)):
             groups.clear()
+            seen.clear()
+            all_read.clear()
             found = list(upscale_files(folder, replace(settings, device=device, output=tmp_path / device)))
             assert [type(o) for o in found] == [Done] * 6 and max(groups, default=0) <= most
         assert groups
