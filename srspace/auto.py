@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from srspace import modes
@@ -104,6 +104,7 @@ class AutoUpscaler:
         consistency: bool | None = None,
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Picture], None] | None = None,
+        beside: Sequence[AutoUpscaler] = (),
         **parameters: float,
     ) -> UpscaleResult:
         """As :meth:`srspace.upscaler.Upscaler.upscale`; the result tells the weights, and why they were chosen.
@@ -118,7 +119,8 @@ class AutoUpscaler:
         choice = self.choose(picture, mode=mode)
         result = self.family(choice.weights).upscale(
             picture, mode=mode, sampling=sampling, consistency=consistency, progress=progress,
-            on_candidate=on_candidate, redraws=None, **parameters,
+            on_candidate=on_candidate, redraws=None,
+            beside=[other.family(choice.weights) for other in beside], **parameters,
         )  # fmt: skip
         return replace(result, weights=choice.weights, assessment=choice.assessment)
 

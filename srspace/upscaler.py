@@ -26,7 +26,7 @@ from srspace.images import Picture
 from srspace.models import DialFusion, Fusion, PreparedSRFlow, SRFlow, prepared
 from srspace.modes import EXTERNAL, Mode, SinkMaker, usual
 from srspace.resize import imresize
-from srspace.sampling import GroupSampler, Plan, Redraw, Redraws
+from srspace.sampling import GroupSampler, Plan, Redraw, Redraws, Station
 
 __all__ = ["Redraw", "UpscaleResult", "Upscaler"]
 
@@ -166,6 +166,7 @@ class Upscaler:
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Picture], None] | None = None,
         redraws: Redraws | None = None,
+        beside: Sequence[Upscaler] = (),
         **parameters: float,
     ) -> UpscaleResult:
         """Upscale one picture, with its alpha, grey and colour profile kept.
@@ -184,6 +185,9 @@ class Upscaler:
                 device.
             redraws: shared by the frames of an animation, so that the same candidates are replaced in all of them
                 (see :meth:`redraws`). One replaced later than in the first frame makes the frames before it differ.
+            beside: upscalers of the same weights on other devices of the same kind, which take tiles of the picture or,
+                where there are fewer tiles than devices, candidates. Pixels are those of one device. On a CPU, each has
+                the memory that ``sampling`` allows.
             **parameters: the mode's (see :attr:`srspace.modes.Mode.parameters`).
 
         Raises:
@@ -192,8 +196,9 @@ class Upscaler:
             ResourceError: the memory, or the limit on it, is too small.
         """
         (result,) = self._upscale(
-            [picture], mode, sampling, consistency, progress, parameters, on_candidate=on_candidate, redraws=redraws
-        )
+            [picture], mode, sampling, consistency, progress, parameters,
+            on_candidate=on_candidate, redraws=redraws, beside=beside,
+        )  # fmt: skip
         return result
 
     def upscale_many(
@@ -272,6 +277,7 @@ class Upscaler:
         *,
         on_candidate: Callable[[int, Picture], None] | None = None,
         redraws: Redraws | None = None,
+        beside: Sequence[Upscaler] = (),
     ) -> list[UpscaleResult]:
         start = time.perf_counter()
         mode = self._mode(mode)
@@ -286,7 +292,7 @@ class Upscaler:
                 on_candidate(index, _picture(image, alpha, picture))
 
         found = self._collapse(
-            lrs, mode, sampling, consistency, progress, parameters, on_candidate=watch, redraws=redraws
+            lrs, mode, sampling, consistency, progress, parameters, on_candidate=watch, redraws=redraws, beside=beside
         )
         consistent = self._consistent(mode, consistency, parameters)
         results = [
@@ -310,6 +316,7 @@ class Upscaler:
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Tensor], None] | None = None,
         redraws: Redraws | None = None,
+        beside: Sequence[Upscaler] = (),
         **parameters: float,
     ) -> tuple[Tensor, tuple[Redraw, ...]]:
         """:meth:`upscale` between tensors.
@@ -322,6 +329,7 @@ class Upscaler:
             progress: as of :meth:`upscale`.
             on_candidate: as of :meth:`upscale`; called with every candidate's index and image ``(3, H, W)``.
             redraws: as of :meth:`upscale`.
+            beside: as of :meth:`upscale`.
             **parameters: as of :meth:`upscale`.
 
         Returns:
@@ -335,7 +343,7 @@ class Upscaler:
         mode = self._mode(mode)
         (found,) = self._collapse(
             [lr], mode, _resolved(mode, sampling), consistency, progress, parameters,
-            on_candidate=on_candidate, redraws=redraws,
+            on_candidate=on_candidate, redraws=redraws, beside=beside,
         )  # fmt: skip
         return found
 
@@ -350,10 +358,15 @@ class Upscaler:
         *,
         on_candidate: Callable[[int, Tensor], None] | None,
         redraws: Redraws | None,
+        beside: Sequence[Upscaler],
     ) -> list[tuple[Tensor, tuple[Redraw, ...]]]:
         """Of each image the result and the candidates that were replaced; only those of a single one are watched."""
         count = mode.count(sampling.samples)
-        makers = [self.maker(mode, count, parameters, consistency=consistency)]
+        for other in beside:
+            if (other.scale, other.precision, other.device.type) != (self.scale, self.precision, self.device.type):
+                raise UsageError("a picture is shared by upscalers of one kind of device, precision and weights alone.")
+        upscalers = [self, *beside]
+        makers = [[upscaler.maker(mode, count, parameters, consistency=consistency)] for upscaler in upscalers]
         shared = None if redraws is None else [redraws]
         whole = self._whole and sampling.tile is None
         sampling = replace(sampling, tile=0) if whole else sampling
@@ -363,8 +376,10 @@ class Upscaler:
                 height, width = (side * self.scale for side in lrs[0].shape[1:])
                 limit = sampling.max_memory if self.device.type == "cpu" else None
                 spool = opened.enter_context(Spool(count, height, width, limit=limit))
-                makers.append(spool.maker)
-            images = [image for image, *_ in sampler.collapse_all(makers)]
+                for own in makers:
+                    own.append(spool.maker)
+            first, *others = (Station(u.prepared, own) for u, own in zip(upscalers, makers, strict=True))
+            images = [image for image, *_ in sampler.collapse_all(first.makers, others)]
             if whole and sampler.plan is not None and len(sampler.plan.tiles) > 1:
                 raise DeviceMemoryError(str(self.device))  # by tiles alone, which would show
             if on_candidate is not None:

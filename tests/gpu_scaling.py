@@ -2,6 +2,7 @@
 
     python tests/gpu_scaling.py train                    # of a flow, 16 patches of 160 pixels a GPU
     python tests/gpu_scaling.py upscale --pictures 400   # to results of one megapixel
+    python tests/gpu_scaling.py one --side 2000          # a single picture, which all of them compute
 
 With --device cpu the same is done by processes, or by threads, of one CPU; that only shows that it works.
 """
@@ -48,10 +49,10 @@ def upscale(told: argparse.Namespace, count: int, work: Path) -> float:
     """Pictures per second, once every device has loaded its model and warmed up, which a first run tells nothing of."""
     from srspace.batch import BatchSettings, Done, upscale_files
 
-    names = [told.device if told.device == "cpu" else f"{told.device}:{index}" for index in range(count)]
+    names = ",".join(devices(told, count))
     for output in ("warm", "out"):
         outcomes = upscale_files(
-            work / "in", BatchSettings(device=",".join(names), output=work / f"{output}-{count}", weights=told.weights)
+            work / "in", BatchSettings(device=names, output=work / f"{output}-{count}", weights=told.weights)
         )
         skipped = min(8 * count, len(outcomes) // 2)
         for index, outcome in enumerate(outcomes):
@@ -62,9 +63,35 @@ def upscale(told: argparse.Namespace, count: int, work: Path) -> float:
     return (len(outcomes) - skipped) / (time.perf_counter() - start)
 
 
+def one(told: argparse.Namespace, count: int, work: Path) -> float:
+    """The same picture per second, the second time; pixels are compared with those of one device."""
+    from srspace import Upscaler, read_picture
+    from srspace.config import SamplingConfig
+
+    picture = read_picture(work / "in" / "0000.png")
+    first, *beside = (Upscaler.load(modes=[told.mode], device=name) for name in devices(told, count))
+    for upscaler in (first, *beside):
+        upscaler.flow.wait_for_kernels()
+    sampling = SamplingConfig(samples=told.samples, tile=told.tile)
+    seconds, results = [], []
+    for others in ([], beside, beside):
+        start = time.perf_counter()
+        results.append(first.upscale(picture, mode=told.mode, sampling=sampling, beside=others).picture.rgb)
+        seconds.append(time.perf_counter() - start)
+    print(f"{count} devices: {np.abs(results[0] - results[2]).max() * 255:.6f} levels from one device", flush=True)
+    return 1 / seconds[2]
+
+
+def devices(told: argparse.Namespace, count: int) -> list[str]:
+    return [told.device if told.device == "cpu" else f"{told.device}:{index}" for index in range(count)]
+
+
+MEASURES = {"train": train, "upscale": upscale, "one": one}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("train", "upscale"))
+    parser.add_argument("what", choices=tuple(MEASURES))
     parser.add_argument("--gpus", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--kind", default="flow")
@@ -72,17 +99,22 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--pictures", type=int, default=400)
     parser.add_argument("--weights", default="srflow-da-x4-lite", help="in 'upscale'")
+    parser.add_argument("--mode", default="mean")
+    parser.add_argument("--samples", type=int)
+    parser.add_argument("--side", type=int, default=2000)
+    parser.add_argument("--tile", type=int)
     parser.epilog = "What is not known here goes to srspace train."
     told, told.options = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        pictures(work / "in", told.pictures, 512 if told.what == "train" else 256)
+        many = {"train": (64, 512), "upscale": (told.pictures, 256), "one": (1, told.side)}
+        pictures(work / "in", *many[told.what])
         rates: dict[int, float] = {}
         for count in told.gpus:
-            rates[count] = (train if told.what == "train" else upscale)(told, count, work)
+            rates[count] = MEASURES[told.what](told, count, work)
             first = rates[told.gpus[0]]
             print(
-                f"{count} devices: {rates[count]:.2f} images/s, {rates[count] / first:.2f} times the first", flush=True
+                f"{count} devices: {rates[count]:.3f} images/s, {rates[count] / first:.2f} times the first", flush=True
             )
 
 

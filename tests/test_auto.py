@@ -56,6 +56,14 @@ def test_every_picture_gets_the_family_that_suits_it(catalogue: Path, loads: lis
         assert plain.weights is None and plain.assessment is None
 
 
+def test_several_devices_share_a_picture_with_the_family_that_suits_it(catalogue: Path, loads: list[str]):
+    first, second = (AutoUpscaler(modes=["mean"], device="cpu") for _ in range(2))
+    sampling = SamplingConfig(samples=3, batch_size=1)
+    alone = first.upscale(noisy(), mode="mean", sampling=sampling)
+    shared = first.upscale(noisy(), mode="mean", sampling=sampling, beside=[second])
+    assert loads == [REAL.weights] * 2 and np.array_equal(alone.picture.rgb, shared.picture.rgb)
+
+
 def test_a_family_without_the_modes_network_is_not_chosen(catalogue: Path, loads: list[str]):
     upscaler = AutoUpscaler(modes=["fusion-l1", "rrdb"], device="cpu")
     choice = upscaler.choose(noisy(), mode="fusion-l1")

@@ -19,7 +19,7 @@ from srspace.models import DialFusion, FusionNet, SetFusionNet, SRFlow
 from srspace.modes import Mode, Parameter, SinkMaker
 from srspace.resize import imresize
 from srspace.upscaler import Upscaler
-from tests.networks import small_flow
+from tests.networks import calm_flow, small_flow
 from tests.toy import ToyModel, pixel_of, smooth
 
 LR = smooth(24, 30)
@@ -90,6 +90,52 @@ class TestWatching:
         for image in (result.picture, *seen.values()):
             assert image.grey and image.alpha.shape == (96, 120) and (image.rgb[..., 0] == image.rgb[..., 2]).all()
         assert np.allclose(result.picture.rgb, (seen[0].rgb + seen[1].rgb) / 2, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def upscalers() -> list[Upscaler]:
+    return [Upscaler(calm_flow(), fusion_networks(), device="cpu", precision="fp32") for _ in range(3)]
+
+
+class TestSeveralDevices:
+    """A picture that is shared has the pixels of one device, bit for bit, and so have its candidates."""
+
+    @pytest.mark.parametrize("latents", ["independent", "antithetic"])
+    @pytest.mark.parametrize(("tile", "devices"), [(0, 2), (16, 3)])
+    @pytest.mark.parametrize("mode", MODES)
+    def test_in_every_mode(self, upscalers: list[Upscaler], mode: str, tile: int, devices: int, latents: str):
+        self.compare(upscalers[:devices], mode, tile, latents)
+
+    @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs 2 NVIDIA GPUs")
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+    @pytest.mark.parametrize("tile", [0, 16])
+    @pytest.mark.parametrize("mode", MODES)
+    def test_on_two_gpus(self, mode: str, tile: int, precision: str):
+        names = ("cuda:0", "cuda:1")
+        gpus = [Upscaler(calm_flow(), fusion_networks(), device=name, precision=precision) for name in names]
+        self.compare(gpus, mode, tile, "independent")
+
+    @staticmethod
+    def compare(upscalers: list[Upscaler], mode: str, tile: int, latents: str) -> None:
+        first, *beside = upscalers
+        sampling = SamplingConfig(samples=4, seed=7, tile=tile, batch_size=1, latents=latents)
+        grey = 0.5 + 0.05 * (LR - LR.mean())
+        found = []
+        for others in ([], beside):
+            seen: dict[int, torch.Tensor] = {}
+            image, _ = first.collapse(
+                grey, mode=mode, sampling=sampling, on_candidate=seen.__setitem__, beside=others, consistency=True
+            )
+            plain, redraws = first.collapse(grey, mode=mode, sampling=sampling, beside=others)
+            assert list(seen) == list(range(modes.find(mode).count(4)))
+            found.append(([image, plain, *seen.values()], redraws))
+        (alone, replaced), (shared, again) = found
+        assert all(torch.equal(a, b) for a, b in zip(alone, shared, strict=True)) and replaced == again
+
+    def test_they_must_be_alike(self, upscalers: list[Upscaler]):
+        other = Upscaler(small_flow(scale=8), device="cpu", precision="fp32")
+        with pytest.raises(UsageError, match="one kind of device"):
+            upscalers[0].collapse(LR, mode="rrdb", beside=[other])
 
 
 class TestMemory:

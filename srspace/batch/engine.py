@@ -194,12 +194,18 @@ class Computer:
     ) -> None:
         self._settings, self._upscaler, self._device = settings, upscaler, device
 
-    def __call__(self, decoded: Decoded, progress: Callable[[float], None] | None = None) -> Computed:
+    def __call__(
+        self,
+        decoded: Decoded,
+        progress: Callable[[float], None] | None = None,
+        beside: Sequence[Computer] = (),
+    ) -> Computed:
         """Upscale one picture, or the frames of one animation, with the same latents.
 
         Args:
             decoded: of the first stage.
             progress: called with the share done.
+            beside: others of the run, which take a part of the work.
 
         Raises:
             ResourceError: there is not enough memory.
@@ -208,13 +214,14 @@ class Computer:
             CheckpointError: they are damaged.
         """
         if isinstance(decoded.picture, Animation):
-            return self._animation(decoded, decoded.picture, progress)
+            return self._animation(decoded, decoded.picture, progress, beside)
         candidates = Candidates(decoded.job, self._settings, decoded.mark)
         watch = candidates.take if decoded.job.looks_at_candidates else None
-        result = self._upscaled(decoded, decoded.picture, progress, on_candidate=watch)
+        result = self._upscaled(decoded, decoded.picture, progress, beside, on_candidate=watch)
         return Computed(
-            decoded.job, result, self._made(decoded), decoded.mark, decoded.source, uncertainty=candidates.uncertainty()
-        )
+            decoded.job, result, self._made(decoded, beside), decoded.mark, decoded.source,
+            uncertainty=candidates.uncertainty(),
+        )  # fmt: skip
 
     def alike(self, one: Decoded, other: Decoded) -> bool:
         """Whether two pictures can be computed together: stills of one size, with the same weights."""
@@ -261,25 +268,38 @@ class Computer:
             for decoded, result in zip(group, results, strict=True)
         ]
 
-    def _made(self, decoded: Decoded) -> Made:
-        return decoded.made if self._device is None else replace(decoded.made, device=self._device)
+    def _made(self, decoded: Decoded, beside: Sequence[Computer] = ()) -> Made:
+        names = [computer._device for computer in (self, *beside) if computer._device is not None]
+        return replace(decoded.made, device=",".join(names)) if names else decoded.made
 
-    def _animation(self, decoded: Decoded, animation: Animation, progress: Callable[[float], None] | None) -> Computed:
+    def _animation(
+        self,
+        decoded: Decoded,
+        animation: Animation,
+        progress: Callable[[float], None] | None,
+        beside: Sequence[Computer],
+    ) -> Computed:
         upscaler = self._upscaler(decoded.made)
         redraws, start = upscaler.redraws(self._settings.mode, self._settings.sampling), time.perf_counter()
         # Frames that were made before some candidate was replaced would flicker; then all are made again.
-        while (computed := self._frames(decoded, animation, redraws, progress)) is None:
+        while (computed := self._frames(decoded, animation, redraws, progress, beside)) is None:
             pass
         return replace(computed, result=replace(computed.result, seconds=time.perf_counter() - start))
 
     def _frames(
-        self, decoded: Decoded, animation: Animation, redraws: Redraws, progress: Callable[[float], None] | None
+        self,
+        decoded: Decoded,
+        animation: Animation,
+        redraws: Redraws,
+        progress: Callable[[float], None] | None,
+        beside: Sequence[Computer],
     ) -> Computed | None:
         """All frames in a file; None where a candidate was replaced after the first of them."""
         steady, agreement = Steady(), []
         with AnimationWriter(decoded.job.format, animation.timing, decoded.mark) as writer:
             for number, frame in enumerate(animation.frames()):
-                result = self._upscaled(decoded, frame, _part(progress, number, len(animation)), redraws=redraws)
+                share = _part(progress, number, len(animation))
+                result = self._upscaled(decoded, frame, share, beside, redraws=redraws)
                 agreement.append(result.lr_psnr)
                 if number == 0:
                     stages = redraws.stages()
@@ -290,13 +310,15 @@ class Computer:
             file = writer.finish()
         file = replace(file, warnings=(*animation.first.warnings, *file.warnings))
         result = replace(result, lr_psnr=min((value for value in agreement if value is not None), default=None))
-        return Computed(decoded.job, result, self._made(decoded), decoded.mark, decoded.source, file, len(animation))
+        made = self._made(decoded, beside)
+        return Computed(decoded.job, result, made, decoded.mark, decoded.source, file, len(animation))
 
     def _upscaled(
         self,
         decoded: Decoded,
         picture: Picture,
         progress: Callable[[float], None] | None,
+        beside: Sequence[Computer],
         *,
         redraws: Redraws | None = None,
         on_candidate: Callable[[int, Picture], None] | None = None,
@@ -310,6 +332,7 @@ class Computer:
             progress=progress,
             on_candidate=on_candidate,
             redraws=redraws,
+            beside=[computer._upscaler(decoded.made) for computer in beside],
             **settings.parameters,
         )
 

@@ -66,7 +66,8 @@ class Stages(NamedTuple):
 
     Attributes:
         read: the first stage, for several threads.
-        computers: the second stage, once for each device; each works on one picture, or a few together, at a time.
+        computers: the second stage, once for each device; each works on one picture, or a few together, at a time, or
+            several on one.
         write: the third stage, for several threads.
     """
 
@@ -275,7 +276,7 @@ class Pipeline:
             if slot.job is not None and slot.decoded is None and slot.waits and not self._read(slot, slot.job):
                 break
         while self._idle and (group := self._next_group()):
-            self._compute(self._idle.popleft(), group)
+            self._compute([self._idle.popleft() for _ in range(self._devices_for(group))], group)
 
     def _decided(self, slot: _Slot, future: Future[Job | Outcome]) -> None:
         decision = future.result()
@@ -325,39 +326,49 @@ class Pipeline:
             group.append(slot)
         return group
 
-    def _compute(self, computer: Computer, group: list[_Slot]) -> None:
+    def _devices_for(self, group: list[_Slot]) -> int:
+        """How many idle devices compute a group: a picture alone has those that no other one will need."""
+        if len(group) > 1 or len(self._slots) == WINDOW:
+            return 1
+        others = sum(not slot.settled and slot not in self._behind.taken for slot in self._slots)
+        return max(1, len(self._idle) // (1 + others))
+
+    def _compute(self, computers: list[Computer], group: list[_Slot]) -> None:
         decoded = [slot.decoded for slot in group if slot.decoded is not None]
         for slot, one in zip(group, decoded, strict=True):
             slot.waits = False
             self._begin(slot, one.job.input)
         share = partial(self._share, group[0], decoded[0].job.input)
-        future = self._threads.compute.submit(self._computed_all, computer, decoded, share)
-        future.add_done_callback(self._then(self._computed, group, computer))
+        future = self._threads.compute.submit(self._computed_all, computers, decoded, share)
+        future.add_done_callback(self._then(self._computed, group, computers))
 
     def _computed_all(
-        self, computer: Computer, group: list[Decoded], share: Callable[[float], None]
+        self, computers: list[Computer], group: list[Decoded], share: Callable[[float], None]
     ) -> list[Computed | Exception]:
         if len(group) > 1:
             try:
-                return [*computer.upscale_many(group, share)]
+                return [*computers[0].upscale_many(group, share)]
             except (*_FATAL, _GivenUpError):
                 raise
             except Exception:  # one of them is at fault, or all are too much; each alone will tell
                 pass
-        return [self._computed_alone(computer, decoded, share) for decoded in group]
+        return [self._computed_alone(computers, decoded, share) for decoded in group]
 
     def _computed_alone(
-        self, computer: Computer, decoded: Decoded, share: Callable[[float], None]
+        self, computers: list[Computer], decoded: Decoded, share: Callable[[float], None]
     ) -> Computed | Exception:
+        computer, *beside = computers
         try:
-            return self._again(partial(computer, decoded, share))
+            return self._again(partial(computer, decoded, share, beside))
         except (*_FATAL, _GivenUpError):
             raise
         except Exception as error:
             return error
 
-    def _computed(self, group: list[_Slot], computer: Computer, future: Future[list[Computed | Exception]]) -> None:
-        self._idle.append(computer)
+    def _computed(
+        self, group: list[_Slot], computers: list[Computer], future: Future[list[Computed | Exception]]
+    ) -> None:
+        self._idle.extend(computers)
         if isinstance(future.exception(), (_GivenUpError, *_FATAL)):
             for slot in group:
                 self._give_back(slot)

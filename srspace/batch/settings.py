@@ -35,7 +35,8 @@ class BatchSettings:
         sampling: how candidates are drawn.
         consistency: whether results are made to agree with their inputs (see :meth:`srspace.Upscaler.upscale`).
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; several of one kind, such as
-            ``"cuda:0,cuda:1"``, or ``"cuda:all"``, share the pictures.
+            ``"cuda:0,cuda:1"``, or ``"cuda:all"``, share the pictures and, where there are fewer pictures than devices,
+            each picture.
         engine: ``"local"``, or ``"ray"``: the machines of a Ray cluster, which all see the files.
         address: of the cluster, such as ``"auto"`` (None: one is started on this machine).
         workers: how many pictures are computed at a time in the cluster, each with weights of its own (None: one for

@@ -68,6 +68,7 @@ class SizedUpscaler:
         progress: Callable[[float], None] | None = None,
         on_candidate: Callable[[int, Picture], None] | None = None,
         redraws: SizedRedraws | None = None,
+        beside: Sequence[SizedUpscaler] = (),
         **settings: Any,
     ) -> UpscaleResult:
         """As of :class:`srspace.upscaler.Upscaler`.
@@ -83,8 +84,11 @@ class SizedUpscaler:
             watched = self._reducing(on_candidate, self._target(picture)) if index == self._times(picture) - 1 else None
             shared = None if redraws is None else redraws.at(index)
             return [
-                self._upscaler.upscale(inputs[0], progress=progress, on_candidate=watched, redraws=shared, **settings)
-            ]
+                self._upscaler.upscale(
+                    inputs[0], progress=progress, on_candidate=watched, redraws=shared,
+                    beside=[other._upscaler for other in beside], **settings,
+                )
+            ]  # fmt: skip
 
         (result,) = self._run([picture], progress, run)
         return result

@@ -117,7 +117,8 @@ Devices = Annotated[
     str,
     option(
         "--device", panel=DEVICE, metavar="NAME",
-        help="auto, cpu, cuda, cuda:1 (the second GPU) or mps; several share the pictures: cuda:0,cuda:1 or cuda:all.",
+        help="auto, cpu, cuda, cuda:1 (the second GPU) or mps; several share the pictures, or a single one: "
+        "cuda:0,cuda:1 or cuda:all.",
         autocompletion=complete(lambda: ("auto", "cpu", "cuda", "cuda:all", "mps")),
     ),
 ]  # fmt: skip

@@ -144,14 +144,18 @@ class PendingLatents:
         self._levels, self._futures, self._device = levels, futures, device
 
     def get(self) -> list[Tensor]:
-        """Wait for the drawing; one ``(B, C, h, w)`` float32 tensor per level, on the device (copied alongside)."""
+        """Wait for the drawing; one ``(B, C, h, w)`` float32 tensor per level, on the device (copied alongside).
+
+        To be called once: the blocks are let go of.
+        """
         for future in self._futures:
             future.result()
+        levels, self._levels = self._levels, []
         if self._device.type != "cuda":
-            return [_joined(grid, self._device) for grid in self._levels]
+            return [_joined(grid, self._device) for grid in levels]
         here, side = torch.cuda.current_stream(self._device), _copy_stream(self._device)
         with torch.cuda.stream(side):
-            out = [_joined(grid, self._device) for grid in self._levels]
+            out = [_joined(grid, self._device) for grid in levels]
         here.wait_stream(side)
         for z in out:
             z.record_stream(here)

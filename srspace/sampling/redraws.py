@@ -74,6 +74,18 @@ class Redraws:
         self._reasons.setdefault(index, reason)
         self._stages[index] = self.stage(index) + 1
 
+    def copy(self) -> Redraws:
+        """The same, to go on with apart."""
+        twin = Redraws(self.temperature, antithetic=self.antithetic)
+        twin.take(self)
+        return twin
+
+    def take(self, copy: Redraws) -> bool:
+        """Know what a copy knows; returns whether it has replaced any candidate since."""
+        replaced = copy._stages != self._stages
+        self._stages, self._reasons = dict(copy._stages), dict(copy._reasons)
+        return replaced
+
     def reports(self) -> list[Redraw]:
         """The candidates replaced so far, by index."""
         return [self._report(index, stage) for index, stage in sorted(self._stages.items())]

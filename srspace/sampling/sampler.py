@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from itertools import cycle, islice, pairwise
+from threading import Event, Lock
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,12 +23,22 @@ from srspace.sampling import defects
 from srspace.sampling.latents import Latents, PendingLatents
 from srspace.sampling.plan import Plan
 from srspace.sampling.redraws import Redraw, Redraws
+from srspace.sampling.side_by_side import in_order
 from srspace.sampling.tee import Tee
 from srspace.sampling.tiles import Tile
 from srspace.sampling.work import TileWork
 from srspace.tf32 import exact_float32
 
 _CHUNKS_AHEAD = 3
+
+T = TypeVar("T")
+
+
+class Station(NamedTuple):
+    """A model on its device, and what makes the sinks there."""
+
+    model: CandidateModel
+    makers: Sequence[SinkMaker]
 
 
 class GroupSampler:
@@ -67,24 +80,30 @@ class GroupSampler:
         self.plan: Plan | None = None
         height, width = lrs[0].shape[1:]
         shapes = model.latent_shapes(height * model.scale, width * model.scale)
-        self._latents = Latents(shapes, (height, width), seed=sampling.seed, device=model.device)
+        self._shapes, self._size = shapes, (height, width)
         self._redraws = redraws or [Redraws.of(sampling) for _ in lrs]
         self._done = 0.0
+        self._lock = Lock()
 
     @property
     def redraws(self) -> list[list[Redraw]]:
         """For each image the candidates replaced so far, by index."""
         return [redraws.reports() for redraws in self._redraws]
 
-    def collapse_all(self, makers: Sequence[SinkMaker]) -> list[list[Tensor]]:
+    def collapse_all(self, makers: Sequence[SinkMaker], beside: Sequence[Station] = ()) -> list[list[Tensor]]:
         """Make several pictures of the same candidates of each image, each of which is drawn once.
 
-        Where the device runs out of memory, which others may use, too, the work goes on with fewer images at a time,
-        then with smaller tiles.
+        Stations on other devices take tiles or, where there are fewer tiles than devices, candidates of a tile. Pixels
+        are those of one device: what is computed at a time, the order in which sinks get it, and what is replaced are
+        the same.
+
+        Where the device runs out of memory, which others may use, too, the work goes on without other devices, then
+        with fewer images at a time, then with smaller tiles.
 
         Args:
             makers: what makes a sink for each tile, as :meth:`srspace.modes.Mode.sink` returns it. Each takes the first
                 few candidates; as many are drawn as one of them takes.
+            beside: the same model on devices of the same kind, with the same makers.
 
         Returns:
             For each image, for each maker, ``(3, scale * h, scale * w)`` float32 on the CPU, channels last in memory.
@@ -95,25 +114,28 @@ class GroupSampler:
         """
         height, width = self.lrs[0].shape[1:]
         self.plan = Plan.make(self.model, height, width, self.sampling, makers, len(self.lrs))
+        stations = [Station(self.model, makers), *beside]
         pictures: list[list[Tensor]] = []
         while (first := len(pictures)) < len(self.lrs):
             self._done = first
             numbers = range(first, min(first + self.plan.images, len(self.lrs)))
             try:
-                with memory_cap(self.model.device, self.sampling.max_memory), exact_float32(), torch.no_grad():
-                    pictures += self._collapse(numbers, makers, self.plan)
+                with ExitStack() as capped, exact_float32():
+                    for station in stations:
+                        capped.enter_context(memory_cap(station.model.device, self.sampling.max_memory))
+                    pictures += self._collapse(numbers, stations, self.plan)
                 continue
             except (RuntimeError, MemoryError, OSError) as error:
                 if not out_of_memory(error):
                     raise
-                smaller = self.plan.smaller()
+                smaller = self.plan if len(stations) > 1 else self.plan.smaller()
                 if smaller is None:
                     raise DeviceMemoryError(str(self.model.device)) from error
             # Only here, outside of the handler, are the tensors of the failed attempt gone.
-            self.plan = smaller
+            self.plan, stations = smaller, stations[:1]
         return pictures
 
-    def _collapse(self, numbers: Sequence[int], makers: Sequence[SinkMaker], plan: Plan) -> list[list[Tensor]]:
+    def _collapse(self, numbers: Sequence[int], stations: Sequence[Station], plan: Plan) -> list[list[Tensor]]:
         pictures: dict[tuple[int, int], Tensor] = {}
         made_with: dict[tuple[int, int], dict[int, int]] = {}
 
@@ -121,80 +143,133 @@ class GroupSampler:
             return [n for n in numbers if made_with.get((k, n)) != self._redraws[n].stages()]
 
         # A tile that was filled before some candidate was replaced is filled again.
-        while todo := {k: those for k in range(len(plan.tiles)) if (those := stale(k))}:
-            for k, those in todo.items():
-                tile = plan.tiles[k]
-                for n, tee in zip(those, self._filled(tile, those, makers, plan), strict=True):
-                    for i, result in enumerate(tee.results()):
-                        pictures[n, i] = self._placed(result, tile, plan, pictures.get((n, i)))
-                    made_with[k, n] = self._redraws[n].stages()
-                if self.sampling.max_memory is not None:
-                    give_back_freed_memory(self.model.device)
-        return [[pictures[n, i] for i in range(len(makers))] for n in numbers]
+        while todo := [(k, those) for k in range(len(plan.tiles)) if (those := stale(k))]:
+            for part in self._in_turn(todo, stations, plan, pictures):
+                for n, redraws in part.redraws.items():
+                    made_with[part.tile, n] = redraws.stages()
+        return [[pictures[n, i] for i in range(len(stations[0].makers))] for n in numbers]
 
-    def _placed(self, result: Tensor, tile: Tile, plan: Plan, picture: Tensor | None) -> Tensor:
-        """The picture with a tile's result at its place."""
+    def _in_turn(
+        self,
+        todo: Sequence[tuple[int, list[int]]],
+        stations: Sequence[Station],
+        plan: Plan,
+        pictures: dict[tuple[int, int], Tensor],
+    ) -> Iterator[_Part]:
+        """Fill tiles, some at a time, with the replacements that there are when they are filled one by one."""
+        count = min(len(stations), len(todo))
+        teams = [stations[k::count] for k in range(count)]
+        done = 0
+        while done < len(todo):
+            over = Event()
+            fills = [partial(self._fill, team, plan, pictures, over) for team in teams]
+            begun = (_Part(k, {n: self._redraws[n].copy() for n in those}) for k, those in todo[done:])
+            with in_order(fills, begun, over) as filled:
+                for part in filled:
+                    done += 1
+                    replaced = [self._redraws[n].take(redraws) for n, redraws in part.redraws.items()]
+                    yield part
+                    if any(replaced):
+                        break  # the tiles begun meanwhile do not know of it
+
+    @torch.no_grad()
+    def _fill(
+        self, team: Sequence[Station], plan: Plan, pictures: dict[tuple[int, int], Tensor], over: Event, part: _Part
+    ) -> _Part:
+        """Fill one tile of the pictures."""
+        tile, device = plan.tiles[part.tile], team[0].model.device
+        for n, tee in zip(part.redraws, self._filled(team, tile, part.redraws, plan, over), strict=True):
+            for i, result in enumerate(tee.results()):
+                self._place(result, tile, plan, pictures, (n, i))
+        if self.sampling.max_memory is not None:
+            give_back_freed_memory(device)
+        return part
+
+    def _place(
+        self, result: Tensor, tile: Tile, plan: Plan, pictures: dict[tuple[int, int], Tensor], key: tuple[int, int]
+    ) -> None:
+        """Put a tile's result to its place in the picture."""
         if len(plan.tiles) == 1:
             # Sorted by pixel on the device, the result is only copied.
-            return result.movedim(-3, -1).contiguous().cpu().movedim(-1, -3)
-        if picture is None:
-            height, width = (side * self.model.scale for side in self.lrs[0].shape[1:])
-            picture = torch.empty(*result.shape[:-3], height, width, result.shape[-3]).movedim(-1, -3)
-        tile.put(result, picture, self.model.scale)
-        return picture
+            pictures[key] = result.movedim(-3, -1).contiguous().cpu().movedim(-1, -3)
+            return
+        with self._lock:
+            if key not in pictures:
+                height, width = (side * self.model.scale for side in self.lrs[0].shape[1:])
+                pictures[key] = torch.empty(*result.shape[:-3], height, width, result.shape[-3]).movedim(-1, -3)
+        tile.put(result, pictures[key], self.model.scale)
 
-    def _filled(self, tile: Tile, numbers: Sequence[int], makers: Sequence[SinkMaker], plan: Plan) -> list[Tee]:
-        """For each image, sinks that have all candidates of one tile."""
+    def _filled(
+        self, team: Sequence[Station], tile: Tile, redraws: Mapping[int, Redraws], plan: Plan, over: Event
+    ) -> list[Tee]:
+        """For each image, sinks of the first station that have all candidates of one tile."""
+        device, makers = team[0].model.device, team[0].makers
+        known = list(redraws.values())
         count = max(maker.count for maker in makers)
         chunks = _chunks(count, plan.chunk)
-        ahead = _CHUNKS_AHEAD if self.model.device.type == "cuda" else 0
-        waiting = deque(self._request(tile, numbers, chunk) for chunk in chunks[:ahead])
-        work = TileWork(self.model, [self.lrs[n] for n in numbers], tile)
-        tees = [Tee(makers, work.inputs(owner)) for owner in range(len(numbers))]
+        team = team[: max(1, len(chunks))]
+        requests = (
+            (chunk, self._request(tile, known, chunk, station.model.device))
+            for chunk, station in zip(chunks, cycle(team), strict=False)
+        )
+        requested = _made_ahead(requests, _CHUNKS_AHEAD * len(team) if device.type == "cuda" else 0)
+        works = [TileWork(station.model, [self.lrs[n] for n in redraws], tile) for station in team]
+        tees = [Tee(makers, works[0].inputs(owner)) for owner in range(len(known))]
         findings: list[Tensor] = []
-        for k, chunk in enumerate(chunks):
-            latents = (waiting.popleft() if waiting else self._request(tile, numbers, chunk)).get()
-            if ahead and k + ahead < len(chunks):
-                waiting.append(self._request(tile, numbers, chunks[k + ahead]))
-            owners = [owner for owner in range(len(numbers)) for _ in chunk]
-            stages = [self._redraws[n].stage(i) for n in numbers for i in chunk]
-            images, found = work.decode(owners, stages, latents)
-            findings.append(found.unflatten(0, (len(numbers), len(chunk))))
-            for tee, own in zip(tees, images.split(len(chunk)), strict=True):
-                tee.add(chunk, own)
-            self._advance(len(numbers) * len(chunk) / (count * len(plan.tiles)))
+        with in_order([partial(self._decoded, work, known) for work in works], requested) as decoded:
+            for chunk, images, found in decoded:
+                findings.append(found.to(device).unflatten(0, (len(known), len(chunk))))
+                for tee, own in zip(tees, images.to(device).split(len(chunk)), strict=True):
+                    tee.add(chunk, own)
+                self._advance(len(known) * len(chunk) / (count * len(plan.tiles)), over)
         if findings:
             # The one wait for the device: broken candidates were taken as zeros so far.
             for owner, rows in enumerate(torch.cat(findings, 1).tolist()):
                 for i, row in enumerate(rows):
                     reason = defects.described(*row)
                     if reason is not None:
-                        tees[owner].add([i], self._replacement(work, owner, numbers[owner], i, reason))
+                        tees[owner].add([i], self._replacement(works[0], owner, known[owner], i, reason))
         else:
-            self._advance(len(numbers) / len(plan.tiles))
-        work.finish()
+            self._advance(len(known) / len(plan.tiles), over)
+        for work in works:
+            work.finish()
         return tees
 
-    def _request(self, tile: Tile, numbers: Sequence[int], indices: Sequence[int]) -> _Requested:
-        draws = [self._redraws[n].draw(i) for n in numbers for i in indices]
+    @torch.no_grad()
+    def _decoded(
+        self, work: TileWork, redraws: Sequence[Redraws], requested: tuple[list[int], _Requested]
+    ) -> tuple[list[int], Tensor, Tensor]:
+        """Some candidates of all images, and what was found."""
+        chunk, latents = requested
+        owners = [owner for owner in range(len(redraws)) for _ in chunk]
+        stages = [known.stage(i) for known in redraws for i in chunk]
+        return (chunk, *work.decode(owners, stages, latents.get()))
+
+    def _request(
+        self, tile: Tile, redraws: Sequence[Redraws], indices: Sequence[int], device: torch.device
+    ) -> _Requested:
+        draws = [known.draw(i) for known in redraws for i in indices]
         different = list(dict.fromkeys(draws))  # the images' latents are the same
-        pending = self._latents.request(different, tile.outer_rows, tile.outer_columns)
+        latents = Latents(self._shapes, self._size, seed=self.sampling.seed, device=device)
+        pending = latents.request(different, tile.outer_rows, tile.outer_columns)
         return _Requested(pending, [different.index(draw) for draw in draws] if len(different) < len(draws) else None)
 
-    def _replacement(self, work: TileWork, owner: int, number: int, index: int, reason: str | None) -> Tensor:
+    def _replacement(self, work: TileWork, owner: int, redraws: Redraws, index: int, reason: str | None) -> Tensor:
         """``(1, 3, H, W)`` in place of a broken candidate."""
-        redraws = self._redraws[number]
         while reason is not None:
             redraws.go_on(index, reason)
-            latents = self._request(work.tile, [number], [index]).get()
+            latents = self._request(work.tile, [redraws], [index], work.model.device).get()
             image, findings = work.decode([owner], [redraws.stage(index)], latents)
             reason = defects.described(*findings[0].tolist())
         return image
 
-    def _advance(self, share: float) -> None:
-        self._done += share
-        if self.progress is not None:
-            self.progress(min(1.0, self._done / len(self.lrs)))
+    def _advance(self, share: float, over: Event) -> None:
+        if over.is_set():
+            raise _OverError
+        with self._lock:
+            self._done += share
+            if self.progress is not None:
+                self.progress(min(1.0, self._done / len(self.lrs)))
 
 
 class Sampler:
@@ -238,13 +313,24 @@ class Sampler:
         """
         return self.collapse_all([maker])[0]
 
-    def collapse_all(self, makers: Sequence[SinkMaker]) -> list[Tensor]:
+    def collapse_all(self, makers: Sequence[SinkMaker], beside: Sequence[Station] = ()) -> list[Tensor]:
         """A picture for each maker, as :meth:`GroupSampler.collapse_all` returns it.
 
         Raises:
             ResourceError: see there.
         """
-        return self._group.collapse_all(makers)[0]
+        return self._group.collapse_all(makers, beside)[0]
+
+
+class _Part(NamedTuple):
+    """A tile that is filled, and the replaced candidates of each of its images: when it was begun, then at its end."""
+
+    tile: int
+    redraws: dict[int, Redraws]
+
+
+class _OverError(Exception):
+    """Nobody will take the tile."""
 
 
 class _Requested(NamedTuple):
@@ -263,3 +349,17 @@ def _chunks(count: int, most: int) -> list[list[int]]:
     parts = math.ceil(count / most)
     edges = [round(k * count / parts) for k in range(parts + 1)] if parts else []
     return [list(range(a, b)) for a, b in pairwise(edges)]
+
+
+def _made_ahead(items: Iterator[T], count: int) -> Iterator[T]:
+    """The items, ``count`` of which are made before they are asked for: the first ones at once."""
+    made = deque(islice(items, count))
+
+    def taken() -> Iterator[T]:
+        for item in items:
+            made.append(item)
+            yield made.popleft()
+        while made:
+            yield made.popleft()
+
+    return taken()

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from srspace import devices
 from srspace.batch import BatchSettings, Done, Failed, Workshop, engine, pipeline, retrying, upscale_files
@@ -18,6 +19,7 @@ from srspace.config import SamplingConfig
 from srspace.errors import ImageError
 from srspace.images import read_picture
 from srspace.models import PreparedSRFlow
+from srspace.sizes import TargetSize
 from srspace.upscaler import Upscaler
 from tests.pictures import picture
 
@@ -175,10 +177,10 @@ def in_one_window(monkeypatch: pytest.MonkeyPatch, count: int) -> list[list[int]
         groups.append([number(g) for g in group])
         return many(self, group, progress)
 
-    def alone(self, decoded, progress=None):
+    def alone(self, decoded, *more):
         wait()
         groups.append([number(decoded)])
-        return one(self, decoded, progress)
+        return one(self, decoded, *more)
 
     monkeypatch.setattr(engine.Reader, "__call__", read)
     monkeypatch.setattr(engine.Computer, "upscale_many", together)
@@ -382,26 +384,115 @@ class TestSeveralDevices:
         for a, b in zip(alone, found, strict=True):
             assert Path(a.output).read_bytes() == Path(b.output).read_bytes()
             assert replace(a.made, device=b.made.device) == b.made
-        assert {o.made.device for o in found} == {"cpu", "cpu:0"}
+        assert {o.made.device for o in found[:2]} == {"cpu", "cpu:0"}
 
     def test_none_waits_while_another_computes_many(self, folder, settings, tmp_path, monkeypatch):
         """Six pictures of one size: three at most are computed together on each of two devices."""
         groups: list[int] = []
         for index in range(6):
             picture(folder / f"{index}.png", (8, 6), seed=index)
-        whole = engine.Computer.upscale_many
+        whole, read, all_read, seen = engine.Computer.upscale_many, engine.Reader.__call__, threading.Event(), []
 
         def many(self, group, progress=None):
             groups.append(len(group))
             return whole(self, group, progress)
 
+        def told(self, job, *more):
+            decoded = read(self, job, *more)
+            seen.append(job)
+            if len(seen) == 6:
+                all_read.set()
+            return decoded
+
+        monkeypatch.setattr(engine.Reader, "__call__", told)
+        watched(monkeypatch, engine.Computer, lambda given: all_read.wait(LIMIT))
         monkeypatch.setattr(engine.Computer, "at_a_time", lambda self, decoded, most: most)
         monkeypatch.setattr(engine.Computer, "upscale_many", many)
         for device, most in (("cpu", 6), ("cpu,cpu", 3)):
             groups.clear()
+            seen.clear()
+            all_read.clear()
             found = list(upscale_files(folder, replace(settings, device=device, output=tmp_path / device)))
             assert [type(o) for o in found] == [Done] * 6 and max(groups, default=0) <= most
         assert groups
+
+    @pytest.mark.parametrize(("mode", "size"), [("mean", None), ("rrdb", None), ("mean", TargetSize(scale=2))])
+    def test_they_share_the_only_picture_and_change_nothing(
+        self,
+        settings: BatchSettings,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        mode: str,
+        size: TargetSize | None,
+    ):
+        """Candidates of one tile in one mode, tiles in the other; then the frames of an animation."""
+        picture(tmp_path / "one.png", (24, 20))
+        frames = [Image.open(picture(tmp_path / f"{seed}.png", (24, 20), seed)) for seed in range(3)]
+        frames[0].save(tmp_path / "one.gif", save_all=True, append_images=frames[1:])
+        drawn = mode == "mean"
+        sampling = SamplingConfig(samples=5 if drawn else None, batch_size=1, tile=None if drawn else 16)
+        asked = replace(settings, mode=mode, sampling=sampling, size=size)
+        asked = replace(asked, save_samples=tmp_path / "1" if drawn else None)
+        alone = [list(upscale_files(tmp_path / "one.png", asked))]
+        alone.append(list(upscale_files(tmp_path / "one.gif", replace(asked, save_samples=None))))
+        part, workers = "decode" if drawn else "features", []
+        whole = getattr(PreparedSRFlow, part)
+
+        def told(self, *given):
+            workers.append(id(self))
+            return whole(self, *given)
+
+        monkeypatch.setattr(PreparedSRFlow, part, told)
+        monkeypatch.setattr(devices, "pick_devices", lambda names: [torch.device("cpu"), torch.device("cpu", 0)])
+        several = replace(asked, output=tmp_path / "several", save_samples=tmp_path / "2" if drawn else None)
+        both = [list(upscale_files(tmp_path / "one.png", several))]
+        counts = sorted(workers.count(worker) for worker in set(workers))
+        assert counts == ([2, 3] if drawn else [2, 2])
+        both.append(list(upscale_files(tmp_path / "one.gif", replace(several, save_samples=None))))
+        for (a,), (b,) in zip(alone, both, strict=True):
+            assert Path(a.output).read_bytes() == Path(b.output).read_bytes()
+            assert b.made.device == "cpu,cpu:0" and replace(a.made, device=b.made.device) == b.made
+        if drawn:
+            names = sorted(path.name for path in (tmp_path / "1").iterdir())
+            assert len(names) == 5
+            assert all((tmp_path / "1" / n).read_bytes() == (tmp_path / "2" / n).read_bytes() for n in names)
+
+    def test_two_pictures_share_four_devices(
+        self, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+    ):
+        for index in range(2, 6):
+            (folder / f"{index}.png").unlink()
+        given: dict[int, int] = {}
+        whole, both = engine.Computer.__call__, threading.Barrier(2)
+
+        def call(self, decoded, progress=None, beside=()):
+            given[number(decoded)] = 1 + len(beside)
+            both.wait(LIMIT)
+            return whole(self, decoded, progress, beside)
+
+        monkeypatch.setattr(engine.Computer, "__call__", call)
+        found = list(upscale_files(folder, replace(settings, device="cpu,cpu,cpu,cpu")))
+        assert [type(o) for o in found] == [Done] * 2 and given == {0: 2, 1: 2}
+
+    def test_all_give_up_the_only_picture_when_the_run_is_stopped(
+        self, settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        picture(tmp_path / "one.png", (24, 20))
+        sampling, steps = SamplingConfig(samples=200, batch_size=1), []
+        whole = PreparedSRFlow.decode
+
+        def decode(self, latents, conditions):
+            steps.append(self)
+            if len(set(map(id, steps))) == 2:
+                outcomes.stop()
+            return whole(self, latents, conditions)
+
+        monkeypatch.setattr(PreparedSRFlow, "decode", decode)
+        several = replace(settings, mode="mean", sampling=sampling, device="cpu,cpu")
+        outcomes = upscale_files(tmp_path / "one.png", several)
+        assert list(outcomes) == [] and len(steps) < 20
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("srspace-side")]
+        assert not list((tmp_path / "out").iterdir())
 
     def test_each_has_weights_of_its_own_where_they_are_chosen(self, settings: BatchSettings):
         loaded = Workshop(replace(settings, weights="auto", device="cpu,cpu")).load()
