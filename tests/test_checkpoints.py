@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import srspace
 from srspace.checkpoints import average, convert, load_encoder, save_model
@@ -221,6 +221,17 @@ def test_damaged_folders_are_refused(tmp_path: Path, model: SRFlow):
         srspace.load_flow(folder)
     with pytest.raises(CheckpointError):
         srspace.load_fusion(tmp_path)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, model: SRFlow):
+    save_model(tmp_path / "m", model)
+    path = tmp_path / "m" / "model.safetensors"
+    for value in (float("nan"), float("inf")):
+        state = load_file(path)
+        next(iter(state.values())).view(-1)[0] = value
+        save_file(state, path)
+        with pytest.raises(CheckpointError, match="not finite"):
+            srspace.load_flow(tmp_path / "m")
 
 
 def test_average_of_models(tmp_path: Path, model: SRFlow):

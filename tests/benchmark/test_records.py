@@ -20,6 +20,16 @@ def test_results_survive_json_even_an_infinite_psnr(tmp_path: Path):
         RecordFile(tmp_path).append(record)
 
 
+def test_a_torn_line_is_closed_before_the_next(tmp_path: Path):
+    records = [Record(key, "d", "i", "bicubic", {"psnr": 1.0}) for key in "abc"]
+    file = RecordFile(tmp_path / "r.jsonl")
+    for record in records[:2]:
+        file.append(record)
+    file.path.write_bytes(file.path.read_bytes()[:-9])  # as a killed run leaves it
+    file.append(records[2])
+    assert file.load() == {"a": records[0], "c": records[2]}
+
+
 def test_files_that_are_no_results_are_refused(tmp_path: Path):
     path = tmp_path / "a.json"
     for text, words in (
