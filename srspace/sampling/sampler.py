@@ -43,9 +43,12 @@ class GroupSampler:
         progress: called with the share done, from 0 to 1.
         redraws: for each image the candidates that other pictures of an animation have replaced; they are replaced
             here, too, and those that the image replaces are added (None: none yet).
+        measure: called, for images that are not divided, with their results ``(B, 3, H, W)`` by the first maker and
+            with the images ``(B, 3, h, w)``, both on the device; returns a number for each, ``(B,)``.
 
     Attributes:
         plan: how the images were divided; None before any work.
+        measured: by the number of an image, what ``measure`` returned.
     """
 
     def __init__(
@@ -56,13 +59,15 @@ class GroupSampler:
         *,
         progress: Callable[[float], None] | None = None,
         redraws: Sequence[Redraws] | None = None,
+        measure: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         for lr in lrs:
             if lr.ndim != 3 or lr.shape[0] != 3 or 0 in lr.shape:
                 raise ValueError(f"expected an image (3, h, w), not {tuple(lr.shape)}")
             if lr.shape != lrs[0].shape:
                 raise ValueError("images of one size can be sampled together, not others")
-        self.model, self.sampling, self.progress = model, sampling, progress
+        self.model, self.sampling, self.progress, self._measure = model, sampling, progress, measure
+        self.measured: dict[int, float] = {}
         self.lrs = [lr.float().cpu() for lr in lrs]
         self.plan: Plan | None = None
         height, width = lrs[0].shape[1:]
@@ -124,27 +129,33 @@ class GroupSampler:
         while todo := {k: those for k in range(len(plan.tiles)) if (those := stale(k))}:
             for k, those in todo.items():
                 tile = plan.tiles[k]
-                for n, tee in zip(those, self._filled(tile, those, makers, plan), strict=True):
-                    for i, result in enumerate(tee.results()):
-                        pictures[n, i] = self._placed(result, tile, plan, pictures.get((n, i)))
-                    made_with[k, n] = self._redraws[n].stages()
+                lr, tees = self._filled(tile, those, makers, plan)
+                for i, results in enumerate(zip(*(tee.results() for tee in tees), strict=True)):
+                    if len(plan.tiles) == 1:
+                        images = _by_pixel(results)
+                        if i == 0 and self._measure is not None:
+                            self.measured |= zip(those, self._measure(images, lr).tolist(), strict=True)
+                        pictures |= {(n, i): image for n, image in zip(those, images.cpu(), strict=True)}
+                        continue
+                    for n, result in zip(those, results, strict=True):
+                        pictures[n, i] = self._placed(result, tile, pictures.get((n, i)))
+                made_with |= {(k, n): self._redraws[n].stages() for n in those}
                 if self.sampling.max_memory is not None:
                     give_back_freed_memory(self.model.device)
         return [[pictures[n, i] for i in range(len(makers))] for n in numbers]
 
-    def _placed(self, result: Tensor, tile: Tile, plan: Plan, picture: Tensor | None) -> Tensor:
+    def _placed(self, result: Tensor, tile: Tile, picture: Tensor | None) -> Tensor:
         """The picture with a tile's result at its place."""
-        if len(plan.tiles) == 1:
-            # Sorted by pixel on the device, the result is only copied.
-            return result.movedim(-3, -1).contiguous().cpu().movedim(-1, -3)
         if picture is None:
             height, width = (side * self.model.scale for side in self.lrs[0].shape[1:])
             picture = torch.empty(*result.shape[:-3], height, width, result.shape[-3]).movedim(-1, -3)
         tile.put(result, picture, self.model.scale)
         return picture
 
-    def _filled(self, tile: Tile, numbers: Sequence[int], makers: Sequence[SinkMaker], plan: Plan) -> list[Tee]:
-        """For each image, sinks that have all candidates of one tile."""
+    def _filled(
+        self, tile: Tile, numbers: Sequence[int], makers: Sequence[SinkMaker], plan: Plan
+    ) -> tuple[Tensor, list[Tee]]:
+        """One tile of the images, on the device, and for each image sinks that have all candidates of it."""
         count = max(maker.count for maker in makers)
         chunks = _chunks(count, plan.chunk)
         ahead = _CHUNKS_AHEAD if self.model.device.type == "cuda" else 0
@@ -173,7 +184,7 @@ class GroupSampler:
         else:
             self._advance(len(numbers) / len(plan.tiles))
         work.finish()
-        return tees
+        return work.lr, tees
 
     def _request(self, tile: Tile, numbers: Sequence[int], indices: Sequence[int]) -> _Requested:
         draws = [self._redraws[n].draw(i) for n in numbers for i in indices]
@@ -256,6 +267,11 @@ class _Requested(NamedTuple):
     def get(self) -> list[Tensor]:
         latents = self.pending.get()
         return latents if self.which is None else [z[self.which] for z in latents]
+
+
+def _by_pixel(results: Sequence[Tensor]) -> Tensor:
+    """Results side by side, sorted by pixel on their device, so that they are only copied, and all at once."""
+    return torch.stack([result.movedim(-3, -1) for result in results]).movedim(-1, -3)
 
 
 def _chunks(count: int, most: int) -> list[list[int]]:
