@@ -61,6 +61,11 @@ class Decoded:
         """The picture, or the first frame of the animation."""
         return self.picture if isinstance(self.picture, Picture) else self.picture.first
 
+    @property
+    def alone(self) -> bool:
+        """Whether it can be computed together with no other: an animation, or one whose candidates are looked at."""
+        return isinstance(self.picture, Animation) or self.job.looks_at_candidates
+
 
 @dataclass(frozen=True)
 class Computed:
@@ -220,10 +225,9 @@ class Computer:
         """Whether two pictures can be computed together: stills of one size, with the same weights."""
         if one is other:
             return True
-        both = (one, other)
-        if any(isinstance(d.picture, Animation) or d.job.looks_at_candidates for d in both):
+        if one.alone or other.alone:
             return False
-        first, second = ((d.still.height, d.still.width, d.made.weights, d.made.fusion) for d in both)
+        first, second = ((d.still.height, d.still.width, d.made.weights, d.made.fusion) for d in (one, other))
         return first == second
 
     def at_a_time(self, decoded: Decoded, most: int) -> int:
