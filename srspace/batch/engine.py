@@ -102,6 +102,7 @@ class Reader:
     def __init__(self, settings: BatchSettings, decide: Decision, scale: int) -> None:
         self._settings, self._decide, self.scale = settings, decide, scale
         self._cleared: set[Path] = set()
+        self._writable: set[Path] = set()
 
     def __call__(self, job: Job, records: Records | Recorded | None = None) -> Decoded | Kept:
         """Read one picture.
@@ -122,7 +123,7 @@ class Reader:
             return kept_result(job, read_header(job.target), self._decide.made, Source(content))
         decoded = self.decode(job, data, name, content=content)
         if job.target is not None:
-            check_writable(job.target)
+            check_writable(job.target, self._writable)
             self._clear(job.target.parent)
         if job.candidates is not None:
             check_candidates(job.candidates, self._settings.samples, decoded.mark, overwrite=self._settings.overwrite)
@@ -266,7 +267,8 @@ class Computer:
         ]
 
     def _made(self, decoded: Decoded) -> Made:
-        return decoded.made if self._device is None else replace(decoded.made, device=self._device)
+        made = decoded.made
+        return made if self._device in (None, made.device) else replace(made, device=self._device)
 
     def _animation(self, decoded: Decoded, animation: Animation, progress: Callable[[float], None] | None) -> Computed:
         upscaler = self._upscaler(decoded.made)
