@@ -82,7 +82,6 @@ class Waits(TorchFunctionMode):
         name = getattr(function, "__name__", "")
         self.count += name in ("item", "tolist", "__bool__", "__float__", "__int__")
         self.count += name == "cpu" and given[0].shape[-1] == self.width
-        self.count += name == "to" and given[0].shape[-1] == self.width and torch.device("cpu") in given
         return function(*given, **(named or {}))
 
 
@@ -418,7 +417,7 @@ class TestMany:
         assert upscaler.at_a_time(24, 30, sampling=SamplingConfig(batch_size=1)) == 1
         assert upscaler.at_a_time(2400, 3000) == 1, "one alone keeps the device busy"
 
-    @pytest.mark.parametrize(("mode", "each", "most"), [("rrdb", 0, 2), ("sample", 2, 5)])
+    @pytest.mark.parametrize(("mode", "each", "most"), [("rrdb", 0, 2), ("sample", 2, 4)])
     def test_a_group_asks_for_no_more_than_two_pictures_do(
         self, flow_upscaler: Upscaler, accept_random_weights: None, mode: str, each: int, most: int
     ):
