@@ -30,23 +30,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder cannot be made or written to, or ``path`` is something other than a file.
     """
-    path = Path(path)
-    final = _final(path)
-    handle, temporary = -1, _temporary_name(final)  # known before the file is there: interruptions come at any moment
-    try:
-        with _as_output_error(path):
-            handle = _locked(temporary)
-        with _as_output_error(path):
-            yield temporary
-            if fcntl is None:
-                os.close(handle)
-                handle = -1
-            temporary.replace(final)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
-        if handle >= 0:
-            os.close(handle)
+    with _atomic(Path(path)) as (temporary, _):
+        yield temporary
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -55,20 +40,26 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    with _atomic(Path(path)) as (_, handle):
+        with os.fdopen(handle, "wb", closefd=False) as file:
+            file.write(data)
+        os.fsync(handle)
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, known: set[Path] | None = None) -> None:
     """Find out before the work whether :func:`write_bytes` can succeed; makes the folder, leaves no file.
+
+    Args:
+        path: of the file.
+        known: folders that were found to be writable before, and are not tried again; the file's is added.
 
     Raises:
         OutputError: the folder cannot be made or written to, or ``path`` is something other than a file.
     """
     path = Path(path)
     final = _final(path)
+    if known is not None and final.parent in known:
+        return
     temporary = _temporary_name(final)
     try:
         with _as_output_error(path):
@@ -76,6 +67,8 @@ def check_writable(path: Path) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink()
+    if known is not None:
+        known.add(final.parent)
 
 
 def remove_leftovers(folder: Path) -> list[Path]:
@@ -107,6 +100,30 @@ def lock(handle: int) -> bool:
     return True
 
 
+@contextmanager
+def _atomic(path: Path) -> Iterator[tuple[Path, int]]:
+    """As :func:`atomic_path`; yields the temporary path and a descriptor of the file."""
+    final = _final(path)
+    handle, temporary = -1, _temporary_name(final)  # known before the file is there: interruptions come at any moment
+    there = True
+    try:
+        with _as_output_error(path):
+            handle = _locked(temporary)
+        with _as_output_error(path):
+            yield temporary, handle
+            if fcntl is None:
+                os.close(handle)
+                handle = -1
+            temporary.replace(final)
+            there = False
+    finally:
+        if there:
+            with suppress(OSError):
+                temporary.unlink()
+        if handle >= 0:
+            os.close(handle)
+
+
 def _final(path: Path) -> Path:
     """Where a rename must go so that links stay links.
 
@@ -131,15 +148,22 @@ def _temporary_name(path: Path) -> Path:
 
 def _locked(temporary: Path) -> int:
     """A descriptor of the new file, locked while it is open."""
-    temporary.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            handle = _created(temporary)
+        except FileNotFoundError:
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            handle = _created(temporary)
         if fcntl is not None:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(handle, fcntl.LOCK_EX)
         if fcntl is None or os.fstat(handle).st_nlink:
             return handle
         os.close(handle)  # taken for a leftover before it was locked
+
+
+def _created(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
 
 
 def _abandoned(path: Path) -> bool:

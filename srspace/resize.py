@@ -74,7 +74,7 @@ def reduced(image: Tensor, scale: int) -> Tensor:
     Returns:
         ``(C, h, w)``.
     """
-    kernel = _phases(scale)[0].to(image)
+    kernel, _ = _phases_on(scale, image.device, image.dtype)
     margin = (kernel.numel() - scale) // 2
     for axis in (1, 2):
         grown = _mirrored(image, axis, margin)
@@ -84,7 +84,7 @@ def reduced(image: Tensor, scale: int) -> Tensor:
 
 def enlarged(image: Tensor, scale: int) -> Tensor:
     """:func:`imresize` by ``scale``, likewise: ``(C, h, w)`` to ``(C, scale * h, scale * w)``."""
-    kernels = _phases(scale)[1].to(image)
+    _, kernels = _phases_on(scale, image.device, image.dtype)
     for axis in (1, 2):
         grown = _mirrored(image, axis, kernels.shape[1] // 2)
         phases = F.conv2d(grown[:, None], torch.cat([_along(kernel, axis) for kernel in kernels]))
@@ -102,6 +102,13 @@ def _phases(scale: int) -> tuple[Tensor, Tensor]:
     reach = 3 * scale // 2
     kernel = shrinking[0, middle, middle * scale - reach : (middle + 1) * scale + reach]
     return kernel, growing[0, middle * scale : (middle + 1) * scale, middle - 2 : middle + 3]
+
+
+@lru_cache(maxsize=16)
+def _phases_on(scale: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """The same on a device, which is not to wait for them at every use."""
+    kernel, kernels = _phases(scale)
+    return kernel.to(device, dtype), kernels.to(device, dtype)
 
 
 def _along(kernel: Tensor, axis: int) -> Tensor:

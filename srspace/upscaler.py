@@ -16,7 +16,7 @@ from srspace import modes
 from srspace.assessment import Assessment
 from srspace.checkpoints import load_flow, load_fusion
 from srspace.collapse import Spool
-from srspace.collapse.consistency import agreement, consistent
+from srspace.collapse.consistency import agreement, agreements, consistent
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
 from srspace.devices import PRECISION_NAMES, pick_device, pick_precision
 from srspace.errors import DeviceMemoryError, UsageError, WeightsError
@@ -299,9 +299,9 @@ class Upscaler:
             UpscaleResult(
                 picture=_picture(image, alpha, picture), mode=mode.name, samples=mode.count(sampling.samples),
                 sampling=sampling, redraws=replaced, seconds=0.0, parameters=mode.settings(parameters),
-                consistency=consistent, lr_psnr=agreement(image, lr, self.device),
+                consistency=consistent, lr_psnr=agreement(image, lr, self.device) if agrees is None else agrees,
             )
-            for picture, alpha, lr, (image, replaced) in zip(pictures, alphas, lrs, found, strict=True)
+            for picture, alpha, lr, (image, replaced, agrees) in zip(pictures, alphas, lrs, found, strict=True)
         ]  # fmt: skip
         seconds = (time.perf_counter() - start) / len(pictures)
         return [replace(result, seconds=seconds) for result in results]
@@ -341,11 +341,11 @@ class Upscaler:
             ResourceError: the memory, or the limit on it, is too small.
         """
         mode = self._mode(mode)
-        (found,) = self._collapse(
+        ((image, replaced, _),) = self._collapse(
             [lr], mode, _resolved(mode, sampling), consistency, progress, parameters,
             on_candidate=on_candidate, redraws=redraws, beside=beside,
         )  # fmt: skip
-        return found
+        return image, replaced
 
     def _collapse(
         self,
@@ -359,8 +359,11 @@ class Upscaler:
         on_candidate: Callable[[int, Tensor], None] | None,
         redraws: Redraws | None,
         beside: Sequence[Upscaler],
-    ) -> list[tuple[Tensor, tuple[Redraw, ...]]]:
-        """Of each image the result and the candidates that were replaced; only those of a single one are watched."""
+    ) -> list[tuple[Tensor, tuple[Redraw, ...], float | None]]:
+        """Of each image the result, the candidates that were replaced, and how well it agrees with its input.
+
+        Of images that were divided, that is None. Only the candidates of a single one are watched.
+        """
         count = mode.count(sampling.samples)
         for other in beside:
             if (other.scale, other.precision, other.device.type) != (self.scale, self.precision, self.device.type):
@@ -370,7 +373,7 @@ class Upscaler:
         shared = None if redraws is None else [redraws]
         whole = self._whole and sampling.tile is None
         sampling = replace(sampling, tile=0) if whole else sampling
-        sampler = GroupSampler(self.prepared, lrs, sampling, progress=progress, redraws=shared)
+        sampler = GroupSampler(self.prepared, lrs, sampling, progress=progress, redraws=shared, measure=agreements)
         with ExitStack() as opened:
             if on_candidate is not None:
                 height, width = (side * self.scale for side in lrs[0].shape[1:])
@@ -385,7 +388,10 @@ class Upscaler:
             if on_candidate is not None:
                 for index, candidate in enumerate(spool):
                     on_candidate(index, candidate)
-        return [(image, tuple(replaced)) for image, replaced in zip(images, sampler.redraws, strict=True)]
+        return [
+            (image, tuple(replaced), sampler.measured.get(number))
+            for number, (image, replaced) in enumerate(zip(images, sampler.redraws, strict=True))
+        ]
 
     def maker(
         self, mode: Mode, count: int, parameters: Mapping[str, float], *, consistency: bool | None = None

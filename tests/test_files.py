@@ -93,6 +93,18 @@ def test_looking_whether_a_file_can_be_written_leaves_none(tmp_path: Path):
 
 
 @pytest.mark.skipif(files.fcntl is None, reason="no such locks")
+def test_a_folder_that_was_written_to_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    known: set[Path] = set()
+    check_writable(tmp_path / "a.png", known)
+    monkeypatch.setattr(files, "_locked", lambda path: 1 / 0)
+    check_writable(tmp_path / "b.png", known)
+    (tmp_path / "c.png").mkdir()
+    with pytest.raises(OutputError, match="folder is in its place"):
+        check_writable(tmp_path / "c.png", known)
+    with pytest.raises(ZeroDivisionError):
+        check_writable(tmp_path / "deep" / "a.png", known)
+
+
 @pytest.mark.parametrize("write", [check_writable, lambda path: write_bytes(path, b"x")])
 def test_an_interruption_while_a_file_is_made_leaves_none(tmp_path: Path, monkeypatch, write):
     def interrupted(*_: object) -> None:

@@ -8,6 +8,8 @@ from threading import Barrier
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import srspace
 from srspace import modes
@@ -18,6 +20,7 @@ from srspace.images import Picture
 from srspace.models import DialFusion, FusionNet, SetFusionNet, SRFlow
 from srspace.modes import Mode, Parameter, SinkMaker
 from srspace.resize import imresize
+from srspace.sampling import work
 from srspace.upscaler import Upscaler
 from tests.networks import calm_flow, small_flow
 from tests.toy import ToyModel, pixel_of, smooth
@@ -54,6 +57,32 @@ def upscaler(flow_upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch) -> Upscal
 
 def collapsed(upscaler: Upscaler, mode: str | Mode, **settings) -> torch.Tensor:
     return upscaler.collapse(LR, mode=mode, sampling=SamplingConfig(samples=4, **settings))[0]
+
+
+class Counted(TorchDispatchMode):
+    """Counts operations that a device is asked for: not views, nor what only takes an array for a tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, operation, types, given=(), named=None):
+        self.count += not operation.is_view and "lift_fresh" not in str(operation)
+        return operation(*given, **(named or {}))
+
+
+class Waits(TorchFunctionMode):
+    """Counts what has the computer wait for a device: reading numbers, and copying what is as large as a result."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width, self.count = width, 0
+
+    def __torch_function__(self, function, types, given=(), named=None):
+        name = getattr(function, "__name__", "")
+        self.count += name in ("item", "tolist", "__bool__", "__float__", "__int__")
+        self.count += name == "cpu" and given[0].shape[-1] == self.width
+        return function(*given, **(named or {}))
 
 
 class TestWatching:
@@ -433,3 +462,25 @@ class TestMany:
         assert upscaler.upscale_many([]) == []
         assert upscaler.at_a_time(24, 30, sampling=SamplingConfig(batch_size=1)) == 1
         assert upscaler.at_a_time(2400, 3000) == 1, "one alone keeps the device busy"
+
+    @pytest.mark.parametrize(("mode", "each", "most"), [("rrdb", 0, 2), ("sample", 2, 4)])
+    def test_a_group_asks_for_no_more_than_two_pictures_do(
+        self, flow_upscaler: Upscaler, accept_random_weights: None, mode: str, each: int, most: int
+    ):
+        """How many operations a device is asked for, ``each`` aside, and how often it is waited for."""
+        counted, waits = [], []
+        for number in (2, 2, 8):  # the first pair makes what is kept
+            pictures = [Picture(smooth(8, 10, seed=k).permute(1, 2, 0).numpy()) for k in range(number)]
+            assert flow_upscaler.at_a_time(8, 10, mode=mode, most=number) == number
+            with Counted() as operations, Waits(4 * pictures[0].width) as waiting:
+                flow_upscaler.upscale_many(pictures, mode=mode)
+            counted.append(operations.count)
+            waits.append(waiting.count)
+        assert counted[1] <= counted[2] <= counted[1] + 6 * each
+        assert 0 < waits[1] == waits[2] <= most
+
+    def test_flat_parts_are_not_looked_for_where_nothing_is_drawn(
+        self, flow_upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(work, "flat_parts", lambda lr, scale: 1 / 0)
+        assert len(flow_upscaler.upscale_many(self.pictures(3), mode="rrdb")) == 3

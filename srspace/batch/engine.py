@@ -61,6 +61,11 @@ class Decoded:
         """The picture, or the first frame of the animation."""
         return self.picture if isinstance(self.picture, Picture) else self.picture.first
 
+    @property
+    def alone(self) -> bool:
+        """Whether it can be computed together with no other: an animation, or one whose candidates are looked at."""
+        return isinstance(self.picture, Animation) or self.job.looks_at_candidates
+
 
 @dataclass(frozen=True)
 class Computed:
@@ -97,6 +102,7 @@ class Reader:
     def __init__(self, settings: BatchSettings, decide: Decision, scale: int) -> None:
         self._settings, self._decide, self.scale = settings, decide, scale
         self._cleared: set[Path] = set()
+        self._writable: set[Path] = set()
 
     def __call__(self, job: Job, records: Records | Recorded | None = None) -> Decoded | Kept:
         """Read one picture.
@@ -117,7 +123,7 @@ class Reader:
             return kept_result(job, read_header(job.target), self._decide.made, Source(content))
         decoded = self.decode(job, data, name, content=content)
         if job.target is not None:
-            check_writable(job.target)
+            check_writable(job.target, self._writable)
             self._clear(job.target.parent)
         if job.candidates is not None:
             check_candidates(job.candidates, self._settings.samples, decoded.mark, overwrite=self._settings.overwrite)
@@ -227,10 +233,9 @@ class Computer:
         """Whether two pictures can be computed together: stills of one size, with the same weights."""
         if one is other:
             return True
-        both = (one, other)
-        if any(isinstance(d.picture, Animation) or d.job.looks_at_candidates for d in both):
+        if one.alone or other.alone:
             return False
-        first, second = ((d.still.height, d.still.width, d.made.weights, d.made.fusion) for d in both)
+        first, second = ((d.still.height, d.still.width, d.made.weights, d.made.fusion) for d in (one, other))
         return first == second
 
     def at_a_time(self, decoded: Decoded, most: int) -> int:
@@ -269,8 +274,9 @@ class Computer:
         ]
 
     def _made(self, decoded: Decoded, beside: Sequence[Computer] = ()) -> Made:
-        names = [computer._device for computer in (self, *beside) if computer._device is not None]
-        return replace(decoded.made, device=",".join(names)) if names else decoded.made
+        made = decoded.made
+        device = ",".join(c._device for c in (self, *beside) if c._device is not None)
+        return made if device in ("", made.device) else replace(made, device=device)
 
     def _animation(
         self,

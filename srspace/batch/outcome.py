@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -130,10 +131,18 @@ class Made:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them."""
-        return asdict(self) | {"assessment": self.assessment and self.assessment.to_dict()}
+        return self._plain | {"parameters": dict(self.parameters)}
 
     def for_mark(self) -> dict[str, Any]:
         """What a mark tells: folders by their names alone, so that it gives no path away."""
+        return {key: dict(value) if key == "parameters" else value for key, value in self._marked.items()}
+
+    @cached_property  # for all pictures of a run, this is often one and the same
+    def _plain(self) -> dict[str, Any]:
+        return asdict(self) | {"assessment": self.assessment and self.assessment.to_dict()}
+
+    @cached_property
+    def _marked(self) -> dict[str, Any]:
         told = self.to_dict()
         for key in ("device", "weights_sha256", "fusion_sha256", "settings_sha256"):
             del told[key]

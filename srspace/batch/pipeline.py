@@ -137,6 +137,8 @@ class _Slot:
         begun: whether its beginning was told.
         settled: whether nothing more is done with it.
         waits: whether it waits for its turn to be read or, where it is decoded, to be computed.
+        coming: whether it is being read.
+        together: how many like it are worth waiting for, once it was asked.
     """
 
     index: int
@@ -147,6 +149,8 @@ class _Slot:
     begun: bool = False
     settled: bool = False
     waits: bool = False
+    coming: bool = False
+    together: int | None = None
 
 
 @dataclass
@@ -290,7 +294,7 @@ class Pipeline:
         width, height = job.size or (0, 0)
         if not self._ahead.take(slot, width * height * _BYTES_A_PIXEL):
             return False
-        slot.waits = False
+        slot.waits, slot.coming = False, True
         read = partial(self._stages.read, job, self._records)
         if job.streamed:  # here, where waiting for the other end of a pipe can be interrupted
             self._events.put(partial(self._was_read, slot, _over(read)))
@@ -300,6 +304,7 @@ class Pipeline:
         return True
 
     def _was_read(self, slot: _Slot, future: Future[Decoded | Kept]) -> None:
+        slot.coming = False
         result = self._result(slot, future)
         if isinstance(result, Decoded):
             slot.decoded, slot.made, slot.waits = result, (result.made, result.source), True
@@ -313,10 +318,9 @@ class Pipeline:
             return []
         first, computer = ready[0].decoded, self._idle[0]
         alike = [slot for slot in ready if slot.decoded is not None and computer.alike(first, slot.decoded)]
-        most = 1
-        if len(alike) > 1:
-            with suppress(*_FATAL):  # computing the first will tell
-                most = computer.at_a_time(first, len(alike))
+        if self._better_later(ready[0], first, len(alike)):
+            return []
+        most = 1 if len(alike) == 1 else self._at_a_time(computer, first, len(alike))
         size = first.still.width * first.still.height * _BYTES_A_PIXEL * self._stages.read.scale**2
         group: list[_Slot] = []
         fair = -(-len(alike) // len(self._stages.computers))  # no device is to wait while another has many
@@ -332,6 +336,24 @@ class Pipeline:
             return 1
         others = sum(not slot.settled and slot not in self._behind.taken for slot in self._slots)
         return max(1, len(self._idle) // (1 + others))
+
+    def _better_later(self, slot: _Slot, decoded: Decoded, here: int) -> bool:
+        """Whether a group waits, because more that may belong to it are being read than are here.
+
+        To compute a few takes about as long as to compute many, and as much of the processor, which then reads slower.
+        """
+        size = (decoded.still.width, decoded.still.height)
+        coming = 0 if decoded.alone else sum(s.coming and s.job is not None and s.job.size == size for s in self._slots)
+        if here >= coming:
+            return False
+        if slot.together is None:
+            slot.together = self._at_a_time(self._idle[0], decoded, WINDOW)
+        return here < slot.together
+
+    def _at_a_time(self, computer: Computer, decoded: Decoded, most: int) -> int:
+        with suppress(*_FATAL):  # computing the first will tell
+            return computer.at_a_time(decoded, most)
+        return 1
 
     def _compute(self, computers: list[Computer], group: list[_Slot]) -> None:
         decoded = [slot.decoded for slot in group if slot.decoded is not None]

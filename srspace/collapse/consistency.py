@@ -9,7 +9,6 @@ result would take those up again.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -68,23 +67,34 @@ def agreement(image: Tensor, lr: Tensor, device: torch.device) -> float:
         dB, of RGB, at most :data:`BEST`.
     """
     try:
-        return _agreement(image, lr, device)
+        return agreements(image[None], lr[None], device).item()
     except RuntimeError as error:
         if device.type == "cpu" or not out_of_memory(error):
             raise
-    return _agreement(image, lr, torch.device("cpu"))
+    return agreements(image[None], lr[None], torch.device("cpu")).item()
 
 
-def _agreement(image: Tensor, lr: Tensor, device: torch.device) -> float:
-    scale, height = image.shape[1] // lr.shape[1], lr.shape[1]
-    total = 0.0
+def agreements(images: Tensor, lrs: Tensor, device: torch.device | None = None) -> Tensor:
+    """:func:`agreement` of several results, without waiting for the device.
+
+    Args:
+        images: ``(B, 3, scale * h, scale * w)`` in [0, 1].
+        lrs: ``(B, 3, h, w)`` in [0, 1].
+        device: where it is computed, in bands (None: where they are).
+
+    Returns:
+        ``(B,)`` float64, in dB.
+    """
+    device = device or images.device
+    scale, height = images.shape[2] // lrs.shape[2], lrs.shape[2]
+    total = torch.zeros(len(images), dtype=torch.float64, device=device)
     for top in range(0, height, _BAND):
         bottom = min(top + _BAND, height)
         first, last = max(top - _SEEN, 0), min(bottom + _SEEN, height)
-        small = reduced(image[:, scale * first : scale * last].to(device), scale)[:, top - first : bottom - first]
-        total += (small - lr[:, top:bottom].to(device)).double().square().sum().item()
-    error = total / lr.numel()
-    return BEST if error == 0 else min(BEST, -10 * math.log10(error))
+        large = images[:, :, scale * first : scale * last].to(device)
+        small = reduced(large.flatten(0, 1), scale)[:, top - first : bottom - first].unflatten(0, large.shape[:2])
+        total += (small - lrs[:, :, top:bottom].to(device)).double().square().sum((1, 2, 3))
+    return (-10 * (total / lrs[0].numel()).log10()).clamp(max=BEST)
 
 
 class _Consistent:

@@ -15,20 +15,20 @@ _REACH = 2
 
 
 def flat_parts(lr: Tensor, scale: int) -> Tensor | None:
-    """Where an image is flat.
+    """Where images are flat.
 
     Args:
-        lr: ``(3, h, w)`` on the CPU.
+        lr: ``(B, 3, h, w)`` on the CPU.
         scale: the upscaling factor.
 
     Returns:
-        ``(1, scale * h, scale * w)`` from 0 (not) to 1 (flat), with soft edges; None where nothing is flat.
+        ``(B, 1, scale * h, scale * w)`` from 0 (not) to 1 (flat), with soft edges; None where nothing is flat in any.
     """
     side = 2 * _REACH + 1
-    padded = F.pad(lr[None], (_REACH,) * 4, mode="replicate")
-    flat = F.max_pool2d(padded, side, 1)[0] == -F.max_pool2d(-padded, side, 1)[0]
-    mask = flat.all(0)
+    padded = F.pad(lr, (_REACH,) * 4, mode="replicate")
+    flat = F.max_pool2d(padded, side, 1) == -F.max_pool2d(-padded, side, 1)
+    mask = flat.all(1, keepdim=True)
     if not mask.any():
         return None
-    large = mask[None, None].float().repeat_interleave(scale, 2).repeat_interleave(scale, 3)
-    return F.avg_pool2d(large, 2 * scale + 1, 1, scale, count_include_pad=False)[0]
+    large = mask.float().repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    return F.avg_pool2d(large, 2 * scale + 1, 1, scale, count_include_pad=False)

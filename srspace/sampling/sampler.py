@@ -56,9 +56,12 @@ class GroupSampler:
         progress: called with the share done, from 0 to 1.
         redraws: for each image the candidates that other pictures of an animation have replaced; they are replaced
             here, too, and those that the image replaces are added (None: none yet).
+        measure: called, for images that are not divided, with their results ``(B, 3, H, W)`` by the first maker and
+            with the images ``(B, 3, h, w)``, both on the device; returns a number for each, ``(B,)``.
 
     Attributes:
         plan: how the images were divided; None before any work.
+        measured: by the number of an image, what ``measure`` returned.
     """
 
     def __init__(
@@ -69,13 +72,15 @@ class GroupSampler:
         *,
         progress: Callable[[float], None] | None = None,
         redraws: Sequence[Redraws] | None = None,
+        measure: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         for lr in lrs:
             if lr.ndim != 3 or lr.shape[0] != 3 or 0 in lr.shape:
                 raise ValueError(f"expected an image (3, h, w), not {tuple(lr.shape)}")
             if lr.shape != lrs[0].shape:
                 raise ValueError("images of one size can be sampled together, not others")
-        self.model, self.sampling, self.progress = model, sampling, progress
+        self.model, self.sampling, self.progress, self._measure = model, sampling, progress, measure
+        self.measured: dict[int, float] = {}
         self.lrs = [lr.float().cpu() for lr in lrs]
         self.plan: Plan | None = None
         height, width = lrs[0].shape[1:]
@@ -178,21 +183,22 @@ class GroupSampler:
     ) -> _Part:
         """Fill one tile of the pictures."""
         tile, device = plan.tiles[part.tile], team[0].model.device
-        for n, tee in zip(part.redraws, self._filled(team, tile, part.redraws, plan, over), strict=True):
-            for i, result in enumerate(tee.results()):
-                self._place(result, tile, plan, pictures, (n, i))
+        lr, tees = self._filled(team, tile, part.redraws, plan, over)
+        for i, results in enumerate(zip(*(tee.results() for tee in tees), strict=True)):
+            if len(plan.tiles) > 1:
+                for n, result in zip(part.redraws, results, strict=True):
+                    self._place(result, tile, pictures, (n, i))
+                continue
+            images = _by_pixel(results)
+            if i == 0 and self._measure is not None:
+                self.measured |= zip(part.redraws, self._measure(images, lr).tolist(), strict=True)
+            pictures |= {(n, i): image for n, image in zip(part.redraws, images.cpu(), strict=True)}
         if self.sampling.max_memory is not None:
             give_back_freed_memory(device)
         return part
 
-    def _place(
-        self, result: Tensor, tile: Tile, plan: Plan, pictures: dict[tuple[int, int], Tensor], key: tuple[int, int]
-    ) -> None:
+    def _place(self, result: Tensor, tile: Tile, pictures: dict[tuple[int, int], Tensor], key: tuple[int, int]) -> None:
         """Put a tile's result to its place in the picture."""
-        if len(plan.tiles) == 1:
-            # Sorted by pixel on the device, the result is only copied.
-            pictures[key] = result.movedim(-3, -1).contiguous().cpu().movedim(-1, -3)
-            return
         with self._lock:
             if key not in pictures:
                 height, width = (side * self.model.scale for side in self.lrs[0].shape[1:])
@@ -201,8 +207,8 @@ class GroupSampler:
 
     def _filled(
         self, team: Sequence[Station], tile: Tile, redraws: Mapping[int, Redraws], plan: Plan, over: Event
-    ) -> list[Tee]:
-        """For each image, sinks of the first station that have all candidates of one tile."""
+    ) -> tuple[Tensor, list[Tee]]:
+        """One tile of the images, on the first station's device, and for each image its sinks with all candidates."""
         device, makers = team[0].model.device, team[0].makers
         known = list(redraws.values())
         count = max(maker.count for maker in makers)
@@ -233,7 +239,7 @@ class GroupSampler:
             self._advance(len(known) / len(plan.tiles), over)
         for work in works:
             work.finish()
-        return tees
+        return works[0].lr, tees
 
     @torch.no_grad()
     def _decoded(
@@ -342,6 +348,11 @@ class _Requested(NamedTuple):
     def get(self) -> list[Tensor]:
         latents = self.pending.get()
         return latents if self.which is None else [z[self.which] for z in latents]
+
+
+def _by_pixel(results: Sequence[Tensor]) -> Tensor:
+    """Results side by side, sorted by pixel on their device, so that they are only copied, and all at once."""
+    return torch.stack([result.movedim(-3, -1) for result in results]).movedim(-1, -3)
 
 
 def _chunks(count: int, most: int) -> list[list[int]]:

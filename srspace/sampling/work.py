@@ -32,11 +32,8 @@ class TileWork:
 
     def __init__(self, model: CandidateModel, images: Sequence[Tensor], tile: Tile) -> None:
         self.model, self.tile, self.scale = model, tile, model.scale
-        parts = [tile.cut(image) for image in images]
-        self.lr = torch.stack(parts).to(model.device, non_blocking=True)
-        self._flat = _stacked([flat_parts(part, model.scale) for part in parts])
-        if self._flat is not None:
-            self._flat = self._flat.to(model.device, non_blocking=True)
+        self._parts = torch.stack([tile.cut(image) for image in images])
+        self.lr = self._parts.to(model.device, non_blocking=True)
         self._strips = Strips.around(tile, *images[0].shape[1:])
         self._features: RRDBFeatures | None = None
         self._conditions: Any = None
@@ -58,6 +55,11 @@ class TileWork:
     @cached_property
     def _expected(self) -> Tensor:
         return defects.references(self.lr, self.regression)
+
+    @cached_property
+    def _flat(self) -> Tensor | None:
+        mask = flat_parts(self._parts, self.scale)
+        return None if mask is None else mask.to(self.model.device, non_blocking=True)
 
     def decode(self, owners: Sequence[int], stages: Sequence[int], latents: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Decode some candidates, each at its stage (see :class:`srspace.sampling.redraws.Redraws`).
@@ -134,11 +136,3 @@ class ImageInputs:
     def regression(self) -> Tensor:
         """As of :class:`srspace.modes.TileInputs`."""
         return self._work.regression[self._number]
-
-
-def _stacked(masks: Sequence[Tensor | None]) -> Tensor | None:
-    """Masks side by side, zero where there is none; None if there is none at all."""
-    some = next((mask for mask in masks if mask is not None), None)
-    if some is None:
-        return None
-    return torch.stack([torch.zeros_like(some) if mask is None else mask for mask in masks])

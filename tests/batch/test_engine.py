@@ -143,7 +143,8 @@ def test_an_interruption_ends_the_run(folder: Path, settings: BatchSettings, mon
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Upscaler, "upscale", interrupted)
+    for name in ("upscale", "upscale_many"):  # whichever takes them
+        monkeypatch.setattr(Upscaler, name, interrupted)
     with pytest.raises(KeyboardInterrupt):
         next(upscale_files(folder, settings))
     assert list((folder.parent / "out").iterdir()) == []

@@ -63,6 +63,14 @@ def test_settings_that_do_not_apply_are_not_told():
     assert made("sample").n == 1
 
 
+def test_what_is_told_is_the_callers_to_change():
+    toy = Mode("toy", "of a test", "nowhere:make", parameters=(Parameter("strength", 0.5, 0, 1, "How."),))
+    one = made(toy)
+    one.to_dict()["parameters"]["strength"] = one.to_dict()["mode"] = one.for_mark()["parameters"]["strength"] = 0.75
+    for told in (one.to_dict(), one.for_mark()):
+        assert (told["mode"], told["parameters"]) == ("toy", {"strength": 0.5})
+
+
 def test_a_mark_gives_back_what_went_into_it():
     toy = Mode("toy", "of a test", "nowhere:make", parameters=(Parameter("strength", 0.5, 0, 1, "How."),))
     mirrored = made(sampling=SamplingConfig(latents="antithetic"))

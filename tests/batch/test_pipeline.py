@@ -203,6 +203,56 @@ def test_pictures_of_one_size_are_computed_together_and_are_what_they_are_alone(
         assert np.abs(read_picture(Path(outcome.output)).rgb - rgb).max() <= 1 / 255 + 1e-6
 
 
+class TestWaitingForAGroup:
+    """Six pictures of one size, any number of which can be computed together."""
+
+    @pytest.fixture(autouse=True)
+    def any_number(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+        groups: list[list[int]] = []
+        for index in range(6):
+            picture(folder / f"{index}.png", (8, 6), seed=index)
+        many, one = engine.Computer.upscale_many, engine.Computer.__call__
+
+        def together(self, group, progress=None):
+            groups.append([number(decoded) for decoded in group])
+            return many(self, group, progress)
+
+        def alone(self, decoded, *rest):
+            groups.append([number(decoded)])
+            return one(self, decoded, *rest)
+
+        monkeypatch.setattr(engine.Computer, "at_a_time", lambda self, decoded, most: most)
+        monkeypatch.setattr(engine.Computer, "upscale_many", together)
+        monkeypatch.setattr(engine.Computer, "__call__", alone)
+        return groups
+
+    def test_it_waits_while_more_are_read_than_are_there(
+        self, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch, any_number: list[list[int]]
+    ):
+        watched(monkeypatch, engine.Reader, lambda job: time.sleep(0.1 * number(job)))
+        assert [type(o) for o in upscale_files(folder, settings)] == [Done] * 6
+        assert len(any_number[0]) >= 3
+
+    def test_it_does_not_wait_for_one_that_takes_long(
+        self, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch, any_number: list[list[int]]
+    ):
+        written = threading.Event()
+        watched(monkeypatch, engine.Reader, lambda job: number(job) == 5 and (written.wait(LIMIT) or 1 / 0))
+        watched(monkeypatch, engine.Writer, lambda computed: number(computed) == 4 and written.set())
+        assert [type(o) for o in upscale_files(folder, settings)] == [Done] * 6
+        assert any_number[-1] == [5]
+
+    def test_none_waits_where_each_is_computed_alone(
+        self, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch, any_number: list[list[int]]
+    ):
+        computed = threading.Event()
+        monkeypatch.setattr(engine.Computer, "at_a_time", lambda self, decoded, most: 1)
+        watched(monkeypatch, engine.Reader, lambda job: number(job) and (computed.wait(LIMIT) or 1 / 0))
+        watched(monkeypatch, engine.Computer, lambda decoded: computed.set())
+        assert [type(o) for o in upscale_files(folder, settings)] == [Done] * 6
+        assert any_number[0] == [0]
+
+
 def test_a_group_that_fails_is_computed_one_by_one(
     alike: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
 ):

@@ -5,7 +5,7 @@ import torch
 
 from srspace import modes
 from srspace.collapse import consistency
-from srspace.collapse.consistency import agreement, consistent, projected
+from srspace.collapse.consistency import agreement, agreements, consistent, projected
 from srspace.config import SamplingConfig
 from srspace.resize import imresize
 from srspace.sampling import Sampler
@@ -40,6 +40,13 @@ def test_agreement_is_that_of_the_whole_picture_in_bands(height: int):
     assert agreement(image, lr, torch.device("cpu")) == pytest.approx(-10 * torch.log10(error).item(), abs=1e-4)
 
 
+def test_several_agree_as_each_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(consistency, "_BAND", 10)
+    images, lrs = torch.rand(3, 3, 96, 48), torch.rand(3, 3, 24, 12)
+    alone = [agreement(image, lr, torch.device("cpu")) for image, lr in zip(images, lrs, strict=True)]
+    assert agreements(images, lrs).tolist() == pytest.approx(alone, abs=1e-6)
+
+
 def test_perfect_agreement_has_an_end():
     lr = torch.full((3, 8, 8), 0.5)
     assert agreement(torch.full((3, 32, 32), 0.5), lr, torch.device("cpu")) == 100
@@ -57,14 +64,14 @@ def test_a_consistent_sink_in_tiles():
 
 def test_where_the_device_has_no_memory_left_the_agreement_is_computed_on_the_cpu(monkeypatch: pytest.MonkeyPatch):
     image, lr = torch.rand(3, 32, 24), torch.rand(3, 8, 6)
-    whole, devices = consistency._agreement, []
+    whole, devices = consistency.agreements, []
 
-    def full(image: torch.Tensor, lr: torch.Tensor, device: torch.device) -> float:
+    def full(images: torch.Tensor, lrs: torch.Tensor, device: torch.device) -> torch.Tensor:
         devices.append(device.type)
         if device.type == "cuda":
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return whole(image, lr, device)
+        return whole(images, lrs, device)
 
-    monkeypatch.setattr(consistency, "_agreement", full)
+    monkeypatch.setattr(consistency, "agreements", full)
     expected = consistency.agreement(image, lr, torch.device("cpu"))
     assert consistency.agreement(image, lr, torch.device("cuda")) == expected and devices == ["cpu", "cuda", "cpu"]

@@ -12,10 +12,11 @@ from tests.toy import ToyModel, smooth
 
 def test_flat_parts_are_found_with_soft_edges():
     lr = smooth(20, 30)
-    assert flat_parts(lr, 4) is None
+    assert flat_parts(lr[None], 4) is None
     lr[:, 5:15, 8:20] = 0.5
-    mask = flat_parts(lr, 4)
-    assert mask is not None and mask.shape == (1, 80, 120)
+    masks = flat_parts(torch.stack((smooth(20, 30), lr)), 4)
+    assert masks is not None and masks.shape == (2, 1, 80, 120) and not masks[0].any()
+    mask = masks[1]
     assert (mask[:, 4 * 9 : 4 * 11, 4 * 12 : 4 * 16] == 1).all()
     assert (mask[:, : 4 * 6] == 0).all() and (mask[..., 4 * 20 :] == 0).all()
     assert ((mask > 0) & (mask < 1)).any()
@@ -25,8 +26,8 @@ def test_flat_parts_are_found_with_soft_edges():
 def test_one_channel_that_changes_is_enough(channel: int):
     lr = torch.full((3, 16, 16), 0.5)
     lr[channel, 8, 8] += 1 / 255
-    mask = flat_parts(lr, 4)
-    assert mask is not None and mask[0, 34, 34] == 0 and mask[0, 4, 4] == 1
+    mask = flat_parts(lr[None], 4)
+    assert mask is not None and mask[0, 0, 34, 34] == 0 and mask[0, 0, 4, 4] == 1
 
 
 def test_candidates_of_a_flat_picture_are_the_encoders_output():
