@@ -1,7 +1,7 @@
 """How long many pictures take on a cluster, and what they wait for: a discrete-event simulation.
 
     python tests/cluster_plan.py                                      # the plan in srspace/batch/README.md
-    python tests/cluster_plan.py --pictures 100 --gpus 1 --cores 2 --compute 2.7 --code 0.02 --start 8
+    python tests/cluster_plan.py --pictures 100 --gpus 1 --cores 2 --compute 3.376 --code 0.05 --start 0.2
 
 A picture is fetched from shared storage, decoded by a core, computed by a GPU, encoded by a core, and sent to the
 storage, where all share one bandwidth. Ray hands out groups of pictures, one after the other. A worker has a bounded
