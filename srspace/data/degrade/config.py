@@ -17,7 +17,7 @@ class DegradeConfig:
     Attributes:
         scale: reduction of both sides: 2, 4 or 8.
         clean: share left clean: MATLAB's bicubic reduction rounded to 8 bits, nothing else.
-    jagged: share reduced without antialiasing, half of it by nearest neighbours, and left alone otherwise.
+        jagged: share reduced without antialiasing, half of it by nearest neighbours, and left alone otherwise.
         blur_kinds: relative shares of no blur, Gaussian, generalised Gaussian, ringing, defocus and motion, before the
             reduction.
         blur_size: standard deviation of the blur in HR pixels; small ones are more frequent.

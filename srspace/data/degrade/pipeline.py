@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from srspace.data.degrade.colour import to_linear, to_srgb
 from srspace.data.degrade.config import DegradeConfig
-from srspace.data.degrade.damage import Mostly, Uniform, drawn, flags, quantized
+from srspace.data.degrade.damage import Draw, Mostly, Uniform, drawn, flags, quantized
 from srspace.data.degrade.kinds import jagged_resizing, kinds, resizing
 from srspace.data.degrade.reduction import clean_reduction, resized
 from srspace.data.degrade.stages import Record, Slots, on_share, on_slots, random_order
@@ -111,11 +112,10 @@ class Degradation:
         if self.config.jagged <= 0:
             return lr
         slots = Slots.first(random_order(hr.shape[0], hr.device), self.config.jagged)
-        parameters = drawn(self._jagged_resizing, len(slots.index), hr.device)
-        if record is not None:
-            record.add("jagged", slots, parameters)
-        factor = torch.full_like(parameters["shift_y"], float(self.config.scale))
-        return slots.put(lr, quantized(resized(slots.taken(hr), self._lr_sides(hr), factor, **parameters)))
+        hr = slots.taken(hr)
+        factor = torch.full((hr.shape[0],), float(self.config.scale), device=hr.device)
+        small = self._resized(hr, factor, self._lr_sides(hr), record, slots, "jagged", self._jagged_resizing)
+        return slots.put(lr, quantized(small))
 
     def _lr_sides(self, hr: Tensor) -> tuple[int, int]:
         return hr.shape[-2] // self.config.scale, hr.shape[-1] // self.config.scale
@@ -128,8 +128,9 @@ class Degradation:
         record: Record | None,
         slots: Slots,
         stage: str,
+        ranges: Mapping[str, Draw] | None = None,
     ) -> Tensor:
-        parameters = drawn(self._resizing, images.shape[0], images.device)
+        parameters = drawn(ranges or self._resizing, images.shape[0], images.device)
         if record is not None:
             record.add(stage, slots, parameters | {"factor": factor})
         return resized(images, sides, factor, **parameters)
