@@ -86,7 +86,8 @@ def test_upscale_is_grouped(page: Page):
     found = {title: set(re.findall(r"--[a-z-]+(?=  )", body)) for title, body in panels}
     assert found["Input and output"] >= {"--output", "--format", "--save-samples", "--json", "--quiet", "--help"}
     assert found["Sampling"] >= {"--mode", "--samples", "--tau", "--seed", "--latents", "--balance"}
-    assert found["Device"] >= {"--device", "--precision", "--tile", "--max-memory", "--engine"}
+    spread = {"--engine", "--address", "--workers"}
+    assert found["Device"] == {"--device", "--precision", "--tile", "--max-memory"} | spread
     assert found["Advanced"] == {"--weights", "--fusion"} and "Options" not in found
 
 
