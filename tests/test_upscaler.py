@@ -167,6 +167,82 @@ class TestSeveralDevices:
             upscalers[0].collapse(LR, mode="rrdb", beside=[other])
 
 
+@pytest.fixture(scope="module")
+def gpu() -> Upscaler:
+    return Upscaler(calm_flow(), fusion_networks(), device="cuda", precision="fp32")
+
+
+class Filled:
+    """Takes all memory of the first GPU, until it is let go."""
+
+    def __init__(self) -> None:
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        self.held: list[torch.Tensor] = []
+        size = torch.cuda.mem_get_info()[0]
+        while size >= 512:
+            try:
+                self.held.append(torch.empty(size, dtype=torch.uint8, device="cuda"))
+            except torch.cuda.OutOfMemoryError:
+                size //= 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+class TestMemoryOfGpu:
+    """A GPU whose memory is taken by others, from some place on until it runs out there."""
+
+    SIZE = (96, 120)
+
+    @pytest.mark.parametrize("watched", [False, True])
+    @pytest.mark.parametrize("place", ["features", "conditions", "decode", "result"])
+    @pytest.mark.parametrize("mode", MODES)
+    def test_pixels_are_those_of_an_undisturbed_run(
+        self, gpu: Upscaler, mode: str, place: str, watched: bool, monkeypatch: pytest.MonkeyPatch
+    ):
+        lr, failed, seen, expected = 0.5 + 0.02 * smooth(*self.SIZE), [], {}, {}
+        sampling = SamplingConfig(samples=4, batch_size=2)
+        undisturbed, _ = gpu.collapse(lr, mode=mode, sampling=sampling, on_candidate=expected.__setitem__)
+
+        def short(call: Callable[..., object]) -> Callable[..., object]:
+            def called(*given: object, **named: object) -> object:
+                filled = Filled() if not failed else None
+                try:
+                    return call(*given, **named)
+                except torch.cuda.OutOfMemoryError:
+                    failed.append(place)
+                    raise
+                finally:
+                    del filled
+
+            return called
+
+        if place == "result":
+            monkeypatch.setattr(Mode, "sink", called_around(Mode.sink, short))
+        else:
+            monkeypatch.setattr(gpu.prepared, place, short(getattr(gpu.prepared, place)))
+        image, _ = gpu.collapse(lr, mode=mode, sampling=sampling, on_candidate=seen.__setitem__ if watched else None)
+        if place == "features" or (place == "decode" and modes.find(mode).draws):
+            assert failed
+        assert torch.allclose(image, undisturbed, atol=1e-5)
+        if watched:
+            assert list(seen) == list(expected)
+            assert all(torch.allclose(seen[i], expected[i], atol=1e-5) for i in seen)
+
+
+def called_around(sink: Callable[..., SinkMaker], around: Callable[..., Callable]) -> Callable[..., SinkMaker]:
+    """``Mode.sink`` with something around each call for a result."""
+
+    class Around:
+        def __init__(self, inner) -> None:
+            self.add, self.result = inner.add, around(inner.result)
+
+    def changed(self: Mode, *given, **named) -> SinkMaker:
+        maker = sink(self, *given, **named)
+        return SinkMaker(maker.count, lambda inputs: Around(maker.make(inputs)), maker.stacked)
+
+    return changed
+
+
 class TestMemory:
     """In every mode, and wherever it happens, memory that runs out leads to smaller tiles and the same pixels."""
 
