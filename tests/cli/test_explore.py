@@ -7,6 +7,7 @@ import pytest
 
 from srspace.cli.main import main
 from srspace.images import Picture, write_picture
+from srspace.models import PreparedSRFlow
 
 
 @pytest.fixture
@@ -90,3 +91,17 @@ def test_mistakes_about_a_fusion_network_are_answered_as_by_upscale(
     assert main(["explore", str(picture), *named]) == code
     assert capsys.readouterr().err == upscale and words in upscale
     assert not picture.with_name("p_space.html").exists()
+
+
+def test_a_grid_beside_the_page_is_of_the_same_candidates(picture: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch):
+    drawn: list[int] = []
+    decode = PreparedSRFlow.decode
+    monkeypatch.setattr(
+        PreparedSRFlow,
+        "decode",
+        lambda self, latents, conditions: drawn.append(len(latents[0])) or decode(self, latents, conditions),
+    )
+    grid = picture.with_name("grid.png")
+    assert main(["explore", str(picture), "-w", str(tiny / "x4"), "-n", "2", "-q", "--grid", str(grid)]) == 0
+    assert grid.is_file() and picture.with_name("p_space.html").is_file()
+    assert sum(drawn) == 2
