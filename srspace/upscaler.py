@@ -95,7 +95,7 @@ class Upscaler:
         weights: str = DEFAULT_WEIGHTS,
         *,
         modes: Iterable[str | Mode] | None = None,
-        fusion: str | None = None,
+        fusion: str | Mapping[str, str] | None = None,
         device: str = "auto",
         precision: str = "auto",
     ) -> Upscaler:
@@ -105,7 +105,8 @@ class Upscaler:
             weights: the flow's weights; or the file (see :func:`srspace.external.load_descriptor`).
             modes: modes that will be used; the fusion networks that they need are loaded along (None: what
                 :func:`srspace.hub.usual_mode` gives for the weights).
-            fusion: fusion network for those modes, named like ``weights`` (None: the catalogue's for ``weights``).
+            fusion: fusion network for those modes, named like ``weights``; or, for some of them, one by the kind that
+                they need (see :attr:`srspace.modes.Mode.network`). Others get the catalogue's for ``weights``.
             device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
             precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
 
@@ -114,16 +115,19 @@ class Upscaler:
             WeightsError: weights are missing, cannot be fetched or fail their checksum.
             CheckpointError: weights are damaged or of the wrong kind.
         """
-        wanted = [usual_mode(weights, fusion)] if modes is None else [_find(mode) for mode in modes]
+        if modes is None:
+            modes = [usual_mode(weights, fusion if isinstance(fusion, str) else None)]
+        wanted = [_find(mode) for mode in modes]
         for mode in wanted:
             check_served(weights, mode)
-        kinds = dict.fromkeys(mode.network for mode in wanted)
+        kinds = dict.fromkeys(mode.network for mode in wanted if mode.network is not None)
         where = pick_device(device)
         dtype = pick_precision(precision, where)
         if is_model_file(weights):
             return cls(ExternalModel(load_descriptor(Path(weights)), dtype, where))
         model = load_flow(resolve_weights(weights))
-        chosen = {kind: choose_fusion(weights, kind, fusion) for kind in kinds if kind is not None}
+        named = fusion if isinstance(fusion, Mapping) else dict.fromkeys(kinds, fusion)
+        chosen = {kind: choose_fusion(weights, kind, named.get(kind)) for kind in kinds}
         networks = {kind: load_fusion(resolve_weights(name)) for kind, name in chosen.items()}
         return cls(model, networks, device=device, precision=precision)
 

@@ -21,6 +21,7 @@ from srspace.batch.outcome import Done, Kept, Made, Source
 from srspace.batch.plan import Job, kept_result
 from srspace.batch.records import Recorded, Records
 from srspace.batch.settings import BatchSettings
+from srspace.batch.shares import part
 from srspace.batch.sizing import result_size
 from srspace.batch.uncertainty import Candidates, check_uncertainty, write_uncertainty
 from srspace.errors import AnimationError, ResourceError
@@ -304,7 +305,7 @@ class Computer:
         steady, agreement = Steady(), []
         with AnimationWriter(decoded.job.format, animation.timing, decoded.mark) as writer:
             for number, frame in enumerate(animation.frames()):
-                share = _part(progress, number, len(animation))
+                share = part(progress, number / len(animation), (number + 1) / len(animation))
                 result = self._upscaled(decoded, frame, share, beside, redraws=redraws)
                 agreement.append(result.lr_psnr)
                 if number == 0:
@@ -392,7 +393,3 @@ def file_of(computed: Computed) -> Encoded:
     picture = computed.result.picture
     file = encoded(picture, computed.job.format, provenance=computed.mark)
     return replace(file, warnings=(*picture.warnings, *file.warnings))
-
-
-def _part(progress: Callable[[float], None] | None, number: int, count: int) -> Callable[[float], None] | None:
-    return None if progress is None else lambda share: progress((number + share) / count)

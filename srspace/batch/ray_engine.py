@@ -1,8 +1,8 @@
 """Many pictures on the machines of a Ray cluster (https://docs.ray.io).
 
-Ray Data only hands out the work: to actors that each hold the weights, and that read, compute and write with the
-local pipeline, a few pictures at a time. Files are the checkpoint. What was written when the driver or an actor died is
-kept as it is.
+Ray Data only hands out the work: from one task that decides what there is to do, while the first pictures are computed
+already, to actors that each hold the weights, and that read, compute and write with the local pipeline, a few pictures
+at a time. Files are the checkpoint. What was written when the driver or an actor died is kept as it is.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
-from srspace.batch.outcome import Done, Failed, Outcome
+from srspace.batch.outcome import Done, Failed, Made, Outcome
 from srspace.batch.pipeline import Progress
 from srspace.batch.plan import Job, Plan
 from srspace.batch.records import Recorded, Records
@@ -73,14 +74,12 @@ class RayFlow:
             self._cluster.close()
 
     def _in_order(self) -> Iterator[Outcome]:
-        with ThreadPoolExecutor(_DECIDING) as threads:
-            decided = list(threads.map(lambda decide: decide(), self._plan.decisions(self._made)))
-        jobs = [job for job in decided if isinstance(job, Job | Transfer)]
-        computed = self._cluster.map(partial(_Worker, self._settings), [self._task(job) for job in jobs])
-        for index, one in enumerate(decided):
+        recorded = None if self._records is None else self._records.recorded
+        size = max(1, min(_MOST_AT_A_TIME, len(self._plan) // (self._cluster.workers * _TASKS_A_WORKER)))
+        groups = partial(decided_groups, self._plan, self._made, recorded, size)
+        for index, outcome in enumerate(self._cluster.map(partial(_Worker, self._settings), groups)):
             if self._stopping.is_set():
                 return
-            outcome: Any = next(computed) if isinstance(one, Job | Transfer) else one
             if isinstance(outcome, Exception):
                 raise outcome
             if self._records is not None:
@@ -91,11 +90,6 @@ class RayFlow:
             if self._settings.fail_fast and isinstance(outcome, Failed):
                 return
 
-    def _task(self, job: Job | Transfer) -> _Task:
-        if self._records is None or isinstance(job, Transfer):
-            return _Task(job, None)
-        return _Task(job, self._records.of(job.output))
-
 
 @dataclass(frozen=True)
 class _Task:
@@ -103,6 +97,32 @@ class _Task:
 
     job: Job | Transfer
     recorded: Recorded | None
+
+
+def decided_groups(
+    plan: Plan | RemotePlan, made: Made, recorded: Recorded | None, size: int
+) -> Iterator[list[_Task | Outcome]]:
+    """What there is to do and, of other pictures, the outcome: in the order of the inputs, decided when asked for.
+
+    Args:
+        plan: of the run.
+        made: with what results are made.
+        recorded: what the records tell; None without any.
+        size: pictures in a group; the last one may have fewer.
+    """
+    decisions = plan.decisions(made)
+    at_a_time = size * -(-_DECIDING // size)  # deciding waits for the storage
+    with ThreadPoolExecutor(_DECIDING) as threads:
+        while some := list(islice(decisions, at_a_time)):
+            decided = [_as_task(one, recorded) for one in threads.map(lambda decide: decide(), some)]
+            yield from (decided[start : start + size] for start in range(0, len(decided), size))
+
+
+def _as_task(decided: Job | Transfer | Outcome, recorded: Recorded | None) -> _Task | Outcome:
+    if isinstance(decided, Outcome):
+        return decided
+    known = None if recorded is None or isinstance(decided, Transfer) else recorded.of(decided.output)
+    return _Task(decided, known)
 
 
 class _Worker:
@@ -123,7 +143,13 @@ class _Worker:
         except SRSpaceError as error:  # an actor that fails would only be started again
             self._fatal = error
 
-    def __call__(self, tasks: list[_Task]) -> Iterable[Outcome | Exception]:
+    def __call__(self, group: list[_Task | Outcome]) -> list[Outcome | Exception]:
+        made = iter(self._carried_out([one for one in group if isinstance(one, _Task)]))
+        return [next(made) if isinstance(one, _Task) else one for one in group]
+
+    def _carried_out(self, tasks: list[_Task]) -> Iterable[Outcome | Exception]:
+        if not tasks:
+            return []
         if self._fatal is not None:
             return [self._fatal] * len(tasks)
         known = [task.recorded for task in tasks if task.recorded is not None]
@@ -162,7 +188,11 @@ def start(**options: Any) -> None:
 
 
 class _Cluster:
-    """A Ray cluster, started here or joined."""
+    """A Ray cluster, started here or joined.
+
+    Attributes:
+        workers: how many there are.
+    """
 
     def __init__(self, settings: BatchSettings) -> None:
         try:
@@ -170,7 +200,7 @@ class _Cluster:
             import ray.data
         except ImportError as error:
             raise MissingExtraError("--engine ray", "Ray", "ray") from error
-        self._ray, self._workers = ray, settings.workers
+        self._ray = ray
         self._ours = not ray.is_initialized()
         # Ray would take these from the environment of whoever started it.
         passed = {name: os.environ[name] for name in ("PYTHONPATH", "TORCH_HOME", "HF_HOME") if name in os.environ}
@@ -185,38 +215,54 @@ class _Cluster:
             except Exception as error:  # Ray has no class for it
                 raise ResourceError(f"Ray cannot be started: {error}") from error
         try:
-            self._resources = self._of_a_worker(settings)
+            self.workers, self._resources = self._of_workers(settings)
         except ResourceError:
             self.close()
             raise
 
-    def _of_a_worker(self, settings: BatchSettings) -> dict[str, float]:
-        """What each worker takes; settles how many there are."""
+    def _of_workers(self, settings: BatchSettings) -> tuple[int, dict[str, float]]:
+        """How many workers there are, and what each takes."""
         found = self._ray.cluster_resources()
         gpus, cores = int(found.get("GPU", 0)), int(found.get("CPU", 0))
         if settings.device.startswith("cuda") and not gpus:
             raise ResourceError("the Ray cluster has no GPU.")
         if gpus and settings.device != "cpu":
-            self._workers = min(self._workers or gpus, gpus)
-            return {"num_gpus": 1}
-        self._workers = min(self._workers or max(1, cores // _CORES_A_WORKER), max(1, cores))
-        return {"num_cpus": max(1, cores // self._workers)}
+            return min(settings.workers or gpus, gpus), {"num_gpus": 1}
+        workers = min(settings.workers or max(1, cores // _CORES_A_WORKER), max(1, cores))
+        return workers, {"num_cpus": max(1, cores // workers)}
 
-    def map(self, worker: Callable[[], Callable[[list[Any]], Iterable[Any]]], tasks: list[Any]) -> Iterator[Any]:
-        """What actors make of the tasks, in their order."""
-        if not tasks:
-            return
-        data, workers = self._ray.data, self._workers or 1
-        context = data.DataContext.get_current()
+    def map(
+        self,
+        worker: Callable[[], Callable[[list[Any]], Iterable[Any]]],
+        groups: Callable[[], Iterator[list[Any]]],
+    ) -> Iterator[Any]:
+        """What actors make of groups of tasks, in their order.
+
+        Args:
+            worker: called in each actor.
+            groups: called in a task of its own, which makes groups ahead of the actors.
+        """
+        ray = self._ray
+        begin = ray.data.from_items([{"groups": 0}], override_num_blocks=1)
+        context = begin.context  # of this data alone: other data in this process is none of our business
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
-        size = max(1, min(_MOST_AT_A_TIME, len(tasks) // (workers * _TASKS_A_WORKER)))
-        groups = [pickle.dumps(tasks[start : start + size]) for start in range(0, len(tasks), size)]
-        rows = data.from_items([{"tasks": group} for group in groups], override_num_blocks=len(groups)).map(
-            _Actor, fn_constructor_args=(worker,), compute=data.ActorPoolStrategy(size=workers), **self._resources
-        )
-        for row in rows.iter_rows():
-            yield from pickle.loads(row["made"])
+        context.target_max_block_size = 1  # each group is sent at once, and not with later ones
+        kept = ray.put(groups)
+
+        def in_rows(_: Any) -> Iterator[Any]:
+            import pyarrow
+
+            for group in ray.get(kept)():
+                yield pyarrow.table({"group": [_pickled(group)]})
+
+        # With other resources than the actors have, Ray does not make it a part of them.
+        rows = begin.map_batches(in_rows, num_cpus=0)
+        actors = ray.data.ActorPoolStrategy(size=self.workers)
+        made = rows.map(_Actor, fn_constructor_args=(worker,), compute=actors, **self._resources)
+        for table in made.iter_batches(prefetch_batches=0, batch_size=None, batch_format="pyarrow"):
+            for group in table["made"].to_pylist():
+                yield from pickle.loads(group)
 
     def close(self) -> None:
         if self._ours:
@@ -230,7 +276,7 @@ class _Actor:
         self._work = worker()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {"made": _pickled(list(self._work(pickle.loads(row["tasks"]))))}
+        return {"made": _pickled(list(self._work(pickle.loads(row["group"]))))}
 
 
 def _pickled(made: list[Any]) -> bytes:

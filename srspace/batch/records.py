@@ -53,6 +53,10 @@ class Records:
         path: the file; it need not exist.
         resume: whether what it tells to be done counts (None: it does).
 
+    Attributes:
+        path: the file.
+        recorded: what it tells, for other processes.
+
     Raises:
         OutputError: it cannot be read or written.
         RecordsInUseError: another run holds the lock.
@@ -62,7 +66,7 @@ class Records:
     def __init__(self, path: str | Path, *, resume: bool | None = None) -> None:
         self.path = Path(path)
         self._done: dict[str, tuple[str | None, str | None]] = {}
-        self._recorded = Recorded(self._done)
+        self.recorded = Recorded(self._done)
         self._told: set[tuple[str, str]] = set()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,16 +97,11 @@ class Records:
             sha256: of the input.
             settings: as :func:`fingerprint` returns it.
         """
-        return self._recorded.done(output, sha256, settings)
+        return self.recorded.done(output, sha256, settings)
 
     def wrote(self, output: str) -> bool:
         """Whether the result at a path is one that an earlier run recorded."""
-        return self._recorded.wrote(output)
-
-    def of(self, output: str) -> Recorded:
-        """What is told of one result, for another process."""
-        place = _place(output)
-        return Recorded({place: self._done[place]} if place in self._done else {})
+        return self.recorded.wrote(output)
 
     def add(self, outcome: Outcome) -> None:
         """Add the record of an outcome, unless it is there: of what was found as it was, one tells enough.
@@ -162,6 +161,11 @@ class Recorded:
     def joined(cls, parts: Iterable[Recorded]) -> Recorded:
         """What several tell."""
         return cls({place: sums for part in parts for place, sums in part.results.items()})
+
+    def of(self, output: str) -> Recorded:
+        """What is told of one result."""
+        place = _place(output)
+        return Recorded({place: self.results[place]} if place in self.results else {})
 
     def done(self, output: str, sha256: str, settings: str | None) -> bool:
         """As of :class:`Records`."""

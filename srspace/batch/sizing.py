@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from srspace.batch.shares import part
 from srspace.errors import RestorationError
 from srspace.images import Picture, resized
 from srspace.sizes import TargetSize
@@ -137,8 +138,8 @@ class SizedUpscaler:
             # Colours that are not seen would come into view where they are averaged.
             given = [replace(picture, rgb=picture.filled) for picture in pictures]
         for index, size in enumerate(inputs):
-            done, share = sum(pixels[:index]) / sum(pixels), pixels[index] / sum(pixels)
-            runs.append(run(index, [self._resized(p, size) for p in given], progress and _part(progress, done, share)))
+            start, end = (sum(pixels[:count]) / sum(pixels) for count in (index, index + 1))
+            runs.append(run(index, [self._resized(p, size) for p in given], part(progress, start, end)))
             given = [result.picture for result in runs[-1]]
         return [
             replace(
@@ -206,7 +207,3 @@ def input_sizes(size: tuple[int, int], target: tuple[int, int], scale: int) -> l
         width, height = (min(side * scale, math.ceil(wanted / scale**left)) for side, wanted in enlarged)
         sizes.append((width, height))
     return sizes
-
-
-def _part(progress: Callable[[float], None], done: float, share: float) -> Callable[[float], None]:
-    return lambda part: progress(done + share * part)

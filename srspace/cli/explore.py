@@ -54,6 +54,7 @@ class Options:
     tile: options.Tile = None
     max_memory: options.MaxMemory = None
     weights: options.AutoWeights = AUTO_WEIGHTS
+    fusion: options.Fusion = None
 
     def settings(self) -> ExploreSettings:
         """The same, as the library takes it."""
@@ -61,6 +62,7 @@ class Options:
 
         return ExploreSettings(
             weights=self.weights,
+            fusion=self.fusion,
             sampling=options.sampling(self),
             balances=self.balances,
             crop=None if self.crop is None else Crop.parse(self.crop),

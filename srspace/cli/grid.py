@@ -38,7 +38,11 @@ def check_grid(grid: Path | None, inputs: list[str]) -> None:
 
 
 def write_grid(grid: Path, source: Path, settings: ExploreSettings, report: Callable[[str, float], None]) -> None:
-    """Draw the grid of a picture and write it."""
+    """Draw the grid of a picture and write it.
+
+    Its candidates are drawn anew. Every mode would have to make its picture in the pass that makes the result, which
+    would then be divided differently, and could fail for want of memory where it would not without a grid.
+    """
     from srspace.images import read_picture
     from srspace.report.explore import gather, load_upscaler, settled
     from srspace.report.grid import save_grid

@@ -106,6 +106,13 @@ AutoWeights = Annotated[
         "or hf://owner/repo[@revision].",
     ),
 ]  # fmt: skip
+Fusion = Annotated[
+    str | None,
+    option(
+        "--fusion", panel=ADVANCED, metavar="NAME", autocompletion=completion.weights("fusion"),
+        help="Weights of the fusion network, named like --weights.", default="those made for the flow",
+    ),
+]  # fmt: skip
 Device = Annotated[
     str,
     option(

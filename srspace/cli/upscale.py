@@ -18,7 +18,7 @@ from srspace.cli.completion import complete
 from srspace.cli.failures import EXIT_FAILED, EXIT_OK, in_words
 from srspace.cli.grid import Grid, check_grid, write_grid
 from srspace.cli.interruption import InterruptedRunError, Interruption, interruptible
-from srspace.cli.options import ADVANCED, DEVICE, IO, SAMPLING, argument, flag, option, takes
+from srspace.cli.options import DEVICE, IO, SAMPLING, argument, flag, option, takes
 from srspace.config import AUTO_WEIGHTS, SamplingConfig
 from srspace.errors import SRSpaceError, UsageError
 from srspace.modes import Mode
@@ -204,13 +204,7 @@ class Options:
     tile: options.Tile = None
     max_memory: options.MaxMemory = None
     weights: options.AutoWeights = AUTO_WEIGHTS
-    fusion: Annotated[
-        str | None,
-        option(
-            "--fusion", panel=ADVANCED, metavar="NAME", autocompletion=completion.weights("fusion"),
-            help="Weights of the fusion network, named like --weights.", default="those made for the flow",
-        ),
-    ] = None  # fmt: skip
+    fusion: options.Fusion = None
 
     def size(self) -> TargetSize | None:
         """The size of the results, where one is asked for.
@@ -422,6 +416,7 @@ def _write_grid(target: Path, options: Options) -> None:
     upscaled = options.settings()
     settings = ExploreSettings(
         weights=upscaled.weights,
+        fusion=upscaled.fusion,
         sampling=upscaled.sampling,
         device=_first(upscaled.device),
         precision=upscaled.precision,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,7 +13,6 @@ from srspace.cli.commands import App
 from srspace.cli.failures import EXIT_OK, EXIT_WEIGHTS
 from srspace.cli.options import IO, argument, flag, option
 from srspace.cli.output import message, print_json
-from srspace.errors import UsageError
 
 app = App(help="List, fetch, check, convert, average, pack and publish weights.")
 
@@ -100,7 +98,7 @@ def convert(
         Path | None,
         option(
             "--config", panel=IO, metavar="FILE",
-            help='JSON file with what cannot be inferred, such as {"stack_blocks": [1, 3, 5, 7]}.',
+            help="JSON or TOML file with what cannot be inferred, such as stack_blocks = [1, 3, 5, 7].",
         ),
     ] = None,
     licence: Annotated[
@@ -109,16 +107,9 @@ def convert(
     ] = None,
 ) -> None:  # fmt: skip
     """Convert a published SRFlow-DA, RRDB or ESRGAN checkpoint. Sizes are inferred from its keys and shapes."""
-    overrides: dict[str, Any] = {}
-    if config is not None:
-        try:
-            overrides = json.loads(config.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UsageError(f"{config} cannot be read: {error.strerror}.") from error
-        except ValueError as error:
-            raise UsageError(f"{config} is not valid JSON.") from error
-        if not isinstance(overrides, dict):
-            raise UsageError(f"{config} does not hold a JSON object.")
+    from srspace.fields import read_table
+
+    overrides = {} if config is None else read_table(config)
     from srspace.checkpoints import convert as convert_checkpoint
 
     report = convert_checkpoint(source, out_dir, overrides=overrides, licence=licence)

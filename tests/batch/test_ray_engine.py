@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from srspace.batch import BatchSettings, Done, Failed, Kept, upscale_files
-from srspace.batch.ray_engine import _pickled, start
+from srspace.batch import BatchSettings, Done, Failed, Kept, Plan, earlier, ray_engine, upscale_files
+from srspace.batch.inputs import find_inputs
+from srspace.batch.ray_engine import _Cluster, _pickled, decided_groups, start
+from srspace.batch.records import Records
+from srspace.batch.workshop import Workshop
 from srspace.config import SamplingConfig
 from srspace.errors import UsageError
 from tests.pictures import picture
@@ -115,6 +121,60 @@ def test_a_killed_actor_is_replaced(ray, folder: Path, settings: BatchSettings, 
     assert not [p for p in (tmp_path / "ray").iterdir() if p.name.startswith(".")]
 
 
+def ray_data() -> Any:
+    from ray.data import DataContext
+
+    return DataContext.get_current()
+
+
+@cluster
+def test_the_first_group_is_computed_before_the_last_one_is_decided(ray, settings: BatchSettings, tmp_path: Path):
+    def groups() -> Iterator[list[int]]:
+        yield [1, 2]
+        waited = 0.0
+        while not (tmp_path / "seen").exists():
+            time.sleep(0.1)
+            waited += 0.1
+            assert waited < 60
+        yield [3]
+
+    made = _Cluster(settings).map(lambda: lambda group: [-number for number in group], groups)
+    assert [next(made), next(made)] == [-1, -2]
+    (tmp_path / "seen").touch()
+    assert list(made) == [-3]
+    assert not ray_data().execution_options.preserve_order, "data of whoever else uses Ray here"
+
+
+def test_pictures_are_decided_a_few_ahead_of_those_asked_for(folder: Path, settings: BatchSettings, monkeypatch):
+    monkeypatch.setattr(ray_engine, "_DECIDING", 4)
+    looked_at: list[str] = []
+    read = earlier.read_header
+    monkeypatch.setattr(earlier, "read_header", lambda path: looked_at.append(path.name) or read(path))
+    workshop = Workshop(settings)
+    plan = Plan(find_inputs([folder], recursive=False), workshop.settings, workshop.scale)
+    (folder / "02.png").unlink()  # its header cannot be read; that is for a worker to tell
+    with Records(settings.records) as records:
+        groups = decided_groups(plan, workshop.expected(), records.recorded, 3)
+        assert [task.job.source.name for task in next(groups)] == ["00.png", "01.png", "02.png"]
+        assert sorted(looked_at) == [f"{index:02}.png" for index in range(6)]
+        assert [len(group) for group in groups] == [3, 3, 3] and len(looked_at) == 12
+
+
+def test_what_is_decided_and_what_is_recorded_go_to_the_workers(folder: Path, settings: BatchSettings, tmp_path: Path):
+    list(upscale_files(folder, local(settings, tmp_path)))
+    again = replace(settings, output=tmp_path / "local", records=None)
+    workshop = Workshop(again)
+    plan = Plan(find_inputs([folder], recursive=False), workshop.settings, workshop.scale)
+    plan = pickle.loads(pickle.dumps(plan))
+    (group,) = decided_groups(plan, workshop.expected(), None, 16)
+    assert [type(one).__name__ for one in group] == ["Kept"] * 5 + ["_Task"] + ["Kept"] * 6
+    with Records(tmp_path / "local.jsonl") as records:
+        plan = Plan(find_inputs([folder], recursive=False), replace(workshop.settings, records="r"), workshop.scale)
+        (group,) = decided_groups(plan, workshop.expected(), records.recorded, 16)
+    assert [len(task.recorded.results) for task in group] == [1] * 5 + [0] + [1] * 6
+    assert all(task.recorded.wrote(task.job.output) for task in group if task.recorded.results)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -136,8 +196,6 @@ def test_a_picture_for_standard_output_is_for_the_local_engine(folder: Path, set
 
 
 def test_errors_that_cannot_be_sent_are_told_in_words(settings: BatchSettings):
-    import pickle
-
     from srspace.batch.outcome import Made
 
     error = RuntimeError("it", lambda: None)

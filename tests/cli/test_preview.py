@@ -85,7 +85,11 @@ def test_a_grid_is_drawn_beside_the_result(picture: Path, tiny: Path, capsys: py
     command = ["upscale", str(picture), "-w", str(tiny / "x4"), "-n", "2", "-q"]
     assert main([*command, "--grid", str(grid)]) == 0
     with Image.open(grid) as image:
-        assert image.width > 800
+        last = (image.width - 180, image.height - 180)
+        assert image.width > 800 and image.getpixel(last) == (255, 255, 255)
+    assert main([*command, "--overwrite", "--grid", str(grid), "--fusion", str(tiny / "dial")]) == 0
+    with Image.open(grid) as image:
+        assert image.getpixel(last) != (255, 255, 255), "the dial adds three crops to the seven"
     assert picture.with_name("p_x4.png").is_file()
     assert main([*command, str(tiny), "--grid", str(grid)]) == 2
     assert "--grid shows one picture" in capsys.readouterr().err

@@ -134,12 +134,15 @@ def test_a_hub_that_refuses_is_one_sentence(server: Hub, box: Path, tmp_path: Pa
     ]
 
 
-def test_a_published_file_is_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize(
+    ("name", "text"), [("blocks.json", '{"stack_blocks": [0, 3]}'), ("blocks.toml", "stack_blocks = [0, 3]")]
+)
+def test_a_published_file_is_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str):
     state = random_state(nf=8, gc=4, nb=4, scale=4, steps=1, hidden=6, stacked=2)
     torch.save(state, tmp_path / "in.pth")
-    (tmp_path / "blocks.json").write_text('{"stack_blocks": [0, 3]}')
+    (tmp_path / name).write_text(text)
     command = ["weights", "convert", str(tmp_path / "in.pth"), str(tmp_path / "out")]
-    assert main([*command, "--config", str(tmp_path / "blocks.json"), "--license", "mine"]) == 0
+    assert main([*command, "--config", str(tmp_path / name), "--license", "mine"]) == 0
     printed = capsys.readouterr()
     assert printed.out.strip() == str(tmp_path / "out") and "CC BY-NC-SA" in printed.err
     assert srspace.load_flow(tmp_path / "out").flow.config.stack_blocks == (0, 3)
@@ -149,12 +152,18 @@ def test_a_published_file_is_converted(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [(None, "cannot be read"), ("{", "is not valid JSON"), ("[1]", "does not hold a JSON object")]
+    ("name", "text", "message"),
+    [
+        ("sizes.json", None, "cannot be read"),
+        ("sizes.json", "{", "is not valid JSON"),
+        ("sizes.toml", "{", "is not valid TOML"),
+        ("sizes.json", "[1]", "does not hold settings"),
+    ],
 )
 def test_a_file_of_sizes_that_cannot_be_used_is_bad_usage(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, message: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str | None, message: str
 ):
-    path = tmp_path / "sizes.json"
+    path = tmp_path / name
     if text is not None:
         path.write_text(text)
     assert main(["weights", "convert", "in.pth", str(tmp_path / "out"), "--config", str(path)]) == 2

@@ -50,7 +50,8 @@ def gather(
         progress: called with what is being done and the share done.
 
     Raises:
-        UsageError: the crop lies outside the picture, or the original has another size.
+        UsageError: the crop lies outside the picture, the original has another size, or the fusion network that was
+            named cannot merge so many candidates.
         ResourceError: the memory is too small.
     """
     report = progress or (lambda text, share: None)
@@ -83,7 +84,7 @@ def gather(
     return Space(
         name=name, lr=finished(lr), scale=upscaler.scale, pictures=pictures, deviation=drawing.deviation,
         sampling=drawing.sampling, samples=drawing.sampling.samples or 0, weights=settings.weights,
-        crop=None if whole else crop, metrics=metrics, lpips_net=settings.lpips_net,
+        fusion=settings.fusion, crop=None if whole else crop, metrics=metrics, lpips_net=settings.lpips_net,
         icc_profile=None if picture.grey else picture.icc_profile, notes=notes, seconds=time.perf_counter() - start,
     )  # fmt: skip
 

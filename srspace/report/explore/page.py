@@ -89,10 +89,11 @@ def _plane(space: Space) -> dict[str, str] | None:
 def _summary(space: Space) -> str:
     height, width = space.lr.shape[:2]
     part = f", the part {space.crop} of it" if space.crop else ""
+    fusion = f", fusion network {space.fusion}" if space.fusion else ""
     return (
         f"{width}\N{MULTIPLICATION SIGN}{height} pixels{part}, enlarged {space.scale}\N{MULTIPLICATION SIGN}. "
         f"{space.samples} candidates at temperature {space.sampling.temperature:g}, seed {space.sampling.seed}, "
-        f"weights {space.weights}."
+        f"weights {space.weights}{fusion}."
     )
 
 

@@ -78,6 +78,7 @@ class ExploreSettings:
 
     Attributes:
         weights: of the flow; see :func:`srspace.hub.resolve_weights`. ``"auto"`` is for :func:`settled`.
+        fusion: a fusion network, named likewise, in place of the catalogue's for the modes that it serves; or None.
         sampling: how candidates are drawn; without a number of samples, each mode takes as many as it usually does.
         balances: at how many values of its parameter a mode that has one is shown, from 5 to 9.
         crop: the part of the input that is shown; None: all of it, or its middle where it is too large for a page.
@@ -88,6 +89,7 @@ class ExploreSettings:
     """
 
     weights: str = DEFAULT_WEIGHTS
+    fusion: str | None = None
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     balances: int = 6
     crop: Crop | None = None

@@ -66,6 +66,7 @@ class Space:
         sampling: how the candidates were drawn.
         samples: how many.
         weights: of the flow.
+        fusion: the fusion network that was named; None where none was.
         crop: which part of the picture this is; None where it is all.
         metrics: names of the metrics that scores are there of.
         lpips_net: backbone of LPIPS.
@@ -82,6 +83,7 @@ class Space:
     sampling: SamplingConfig
     samples: int
     weights: str
+    fusion: str | None = None
     crop: Crop | None = None
     metrics: Sequence[str] = ()
     lpips_net: str = "alex"

@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from srspace import Upscaler, modes
+from srspace.checkpoints import save_model
 from srspace.config import DialConfig, SamplingConfig
-from srspace.errors import UsageError
+from srspace.errors import NoFlowError, StackSizeError, UsageError
+from srspace.hub import fusion_networks as catalogued
 from srspace.images import Picture
 from srspace.metrics import psnr, to_uint8
 from srspace.models import DialFusion
-from srspace.report.explore import Crop, ExploreSettings, Shown, Space, gather, load_upscaler
+from srspace.report.explore import Crop, ExploreSettings, Shown, Space, gather, load_upscaler, settled
 from srspace.report.explore.settings import LARGEST
 from srspace.report.explore.space import CANDIDATE
 from srspace.resize import imresize
@@ -153,3 +155,44 @@ def test_the_dial_has_5_to_9_balances(balances: int):
 def test_weights_of_one_s_own_need_no_fusion_networks(tiny: Path):
     loaded = load_upscaler(ExploreSettings(weights=str(tiny / "x4"), device="cpu"))
     assert loaded.fusion == {}
+
+
+def test_a_named_network_is_taken_for_the_modes_that_it_serves(tiny: Path, tmp_path: Path):
+    def kinds(fusion: Path) -> set[str]:
+        return {*load_upscaler(ExploreSettings(weights=str(tiny / "x4"), fusion=str(fusion), device="cpu")).fusion}
+
+    assert kinds(tiny / "dial") == {"dial"}
+    assert kinds(tiny / "fusion") == {"fusion-l1", "fusion-lpips"}  # nothing tells what it was trained with
+    network = fusion_networks()["fusion-lpips"]
+    save_model(tmp_path / "mine", network, extra={"loss": "lpips"})
+    assert kinds(tmp_path / "mine") == {"fusion-lpips"}
+
+
+def test_a_named_network_takes_the_place_of_the_catalogue_s_and_leaves_the_others(catalogue: Path, tmp_path: Path):
+    mine = DialFusion(DialConfig(features=24, channels=4, blocks=1, embedding=4))
+    torch.nn.init.normal_(mine.tail.weight, std=0.05)
+    save_model(tmp_path / "mine", mine)
+    settings = replace(SETTINGS, device="cpu", metrics=())
+    assert {*catalogued(settings.weights)} == {"dial", "fusion-l1"}
+    theirs, own = (
+        gather(Picture(RGB), load_upscaler(chosen), chosen)
+        for chosen in (settings, replace(settings, fusion=str(tmp_path / "mine")))
+    )
+    assert (theirs.of("dial")[0].image != own.of("dial")[0].image).any()
+    assert (only(theirs, "fusion-l1").image == only(own, "fusion-l1").image).all()
+    assert own.fusion == str(tmp_path / "mine") and theirs.fusion is None
+
+
+def test_a_named_network_brings_its_flow(catalogue: Path, tiny: Path):
+    settings = ExploreSettings(weights="auto", fusion="dial-x4-real-lite")
+    assert settled(settings, Picture(RGB)).weights == "srflow-da-x4-real-lite"
+    with pytest.raises(NoFlowError):
+        settled(replace(settings, fusion=str(tiny / "dial")), Picture(RGB))
+
+
+def test_a_named_network_that_cannot_be_shown_is_told(tiny: Path):
+    settings = ExploreSettings(
+        weights=str(tiny / "x4"), fusion=str(tiny / "fusion"), sampling=SamplingConfig(samples=3), device="cpu"
+    )
+    with pytest.raises(StackSizeError):
+        gather(Picture(RGB), load_upscaler(settings), settings)
