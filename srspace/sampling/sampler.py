@@ -190,9 +190,12 @@ class GroupSampler:
                     self._place(result, tile, pictures, (n, i))
                 continue
             images = _by_pixel(results)
+            copies = _copied(images)
             if i == 0 and self._measure is not None:
                 self.measured |= zip(part.redraws, self._measure(images, lr).tolist(), strict=True)
-            pictures |= {(n, i): image for n, image in zip(part.redraws, images.cpu(), strict=True)}
+            if device.type == "cuda":
+                torch.cuda.current_stream(device).synchronize()
+            pictures |= {(n, i): image for n, image in zip(part.redraws, copies, strict=True)}
         if self.sampling.max_memory is not None:
             give_back_freed_memory(device)
         return part
@@ -353,6 +356,16 @@ class _Requested(NamedTuple):
 def _by_pixel(results: Sequence[Tensor]) -> Tensor:
     """Results side by side, sorted by pixel on their device, so that they are only copied, and all at once."""
     return torch.stack([result.movedim(-3, -1) for result in results]).movedim(-1, -3)
+
+
+def _copied(images: Tensor) -> Tensor:
+    """Copies on the CPU; a CUDA device is to be waited for before they are read.
+
+    Several are copied to pinned memory, which is used again and again: fresh memory has to be touched page by page.
+    """
+    if images.device.type != "cuda" or len(images) == 1:
+        return images.cpu()
+    return torch.empty_like(images, device="cpu", pin_memory=True).copy_(images, non_blocking=True)
 
 
 def _chunks(count: int, most: int) -> list[list[int]]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from srspace.checkpoints import load_encoder, load_flow, load_fusion
@@ -112,10 +113,16 @@ class DialTask(Task):
     def loss(self, *batch: Tensor) -> Tensor:
         hr, *parts, balance = batch
         sr, hr = inner(self.network(*parts, balance)), inner(hr)
-        pixels = regression(sr, hr, "l1") + self.config.square_weight * regression(sr, hr, "l2")
+        pixels = self._differences(sr, hr)
+        if self.config.coarse_share > 0:
+            coarse = self._differences(F.avg_pool2d(sr, 2), F.avg_pool2d(hr, 2))
+            pixels = pixels.lerp(coarse, self.config.coarse_share * balance)
         weight = self.config.pixel_weight * self.config.pixel_ratio ** (1 - balance)
         # Divided, so that no position of the dial has gradients much larger than another's.
         return ((perceptual(sr, hr, self.critics) + weight * pixels) / (1 + weight / 10)).mean()
+
+    def _differences(self, sr: Tensor, hr: Tensor) -> Tensor:
+        return regression(sr, hr, "l1") + self.config.square_weight * regression(sr, hr, "l2")
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

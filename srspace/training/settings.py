@@ -206,6 +206,8 @@ class DialTaskConfig:
         pixel_weight: weight of the pixels' differences beside LPIPS at balance 1.
         pixel_ratio: factor on that weight at balance 0; in between, it changes evenly on a logarithmic scale.
         square_weight: weight of squared differences beside absolute ones.
+        coarse_share: share of the pixels' weight at balance 1 that goes to images at half the size, whose details the
+            input tells more of; in [0, 1], growing evenly with the balance.
         natural_share: share of the images with balance 1, in [0, 1]; others have any balance.
         faithful_share: share of the images with balance 0.
         lpips_nets: backbone of LPIPS; may be repeated, and the distances are averaged.
@@ -219,6 +221,7 @@ class DialTaskConfig:
     pixel_weight: float = 0.3
     pixel_ratio: float = 1500.0
     square_weight: float = 6.0
+    coarse_share: float = 0.0
     natural_share: float = 0.3
     faithful_share: float = 0.1
     lpips_nets: tuple[Backbone, ...] = ("alex", "squeeze")
@@ -229,6 +232,8 @@ class DialTaskConfig:
         _check_temperatures(self.temperatures)
         if self.samples < 1 or self.pixel_ratio <= 0:
             raise UsageError("the number of candidates and the ratio of the pixels' weights must be positive.")
+        if not 0 <= self.coarse_share <= 1:
+            raise UsageError("the share of differences at half the size must lie between 0 and 1.")
         if min(self.natural_share, self.faithful_share) < 0 or self.natural_share + self.faithful_share > 1:
             raise UsageError("the shares of the two ends of the dial, and their sum, must lie between 0 and 1.")
 

@@ -58,6 +58,21 @@ def test_the_loss_weighs_pixels_by_the_balance(pool: PatchPool, critics, balance
     assert 0 < rest < 0.5  # what is left is LPIPS
 
 
+@pytest.mark.parametrize(("balance", "share"), [(0.0, 0.0), (0.5, 0.4), (1.0, 0.8)])
+def test_a_share_of_the_pixels_is_measured_at_half_the_size(pool: PatchPool, critics, balance: float, share: float):
+    """A fine chequered pattern is gone there, and LPIPS is left where it is."""
+    losses = []
+    for coarse_share in (0.0, 0.8):
+        made = task(pool, DialTaskConfig(pixel_weight=100.0, pixel_ratio=1.0, coarse_share=coarse_share))
+        hr, *parts, _ = made.batch()
+        pattern = 0.02 * (-1.0) ** (torch.arange(64)[:, None] + torch.arange(64))
+        made.network.forward = lambda *_, hr=hr, pattern=pattern: hr + pattern  # type: ignore[method-assign]
+        torch.manual_seed(0)
+        losses.append(made.loss(hr, *parts, torch.full((2,), balance)))
+    pixels = 100 * (0.02 + 6 * 0.02**2) / (1 + 100 / 10)
+    assert losses[0] - losses[1] == pytest.approx(share * pixels, rel=1e-3)
+
+
 def test_the_ends_of_the_dial_have_their_shares(pool: PatchPool, critics):
     made = task(pool, DialTaskConfig(natural_share=0.5, faithful_share=0.25))
     balances = made._balances(torch.zeros(4000, 1))
@@ -73,6 +88,12 @@ def test_only_the_first_candidates_count():
     assert torch.allclose(mean[0], lead[0]) and (deviation[0] == 0).all()
     three = drawn.candidates[1, :3]
     assert torch.allclose(mean[1], three.mean(0)) and torch.allclose(deviation[1], three.std(0, unbiased=False))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_is_one(share: float):
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        DialTaskConfig(coarse_share=share)
 
 
 def test_small_patches_are_refused(pool: PatchPool):
