@@ -28,10 +28,11 @@ from srspace.batch.outcome import Done, Failed, Kept, Made, Outcome, Source
 from srspace.batch.plan import DecidedPlan, Job, Plan
 from srspace.batch.records import Recorded, Records
 from srspace.batch.retrying import retrying
+from srspace.batch.seats import Seats
 from srspace.batch.settings import BatchSettings
 from srspace.errors import CheckpointError, WeightsError
 
-WINDOW = 64
+WINDOW = 160
 """Pictures between the first without an outcome and the last that was looked at."""
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ _SHARE_OF_MEMORY = 1 / 8
 _SHARE_OF_LIMIT = 1 / 16
 _BYTES_A_PIXEL = 16  # red, green, blue and alpha in float32
 _MOST_THREADS = 16
+_MOST_TOGETHER = 64
 _FATAL = (WeightsError, CheckpointError)
 
 
@@ -66,8 +68,8 @@ class Stages(NamedTuple):
 
     Attributes:
         read: the first stage, for several threads.
-        computers: the second stage, once for each device; each works on one picture, or a few together, at a time, or
-            several on one.
+        computers: the second stage, once for each device; each works on one picture, or on groups of small ones, at a
+            time, or several on one.
         write: the third stage, for several threads.
     """
 
@@ -217,7 +219,7 @@ class Pipeline:
         self._total, self._settings, self._records, self._made = len(plan), settings, records, made
         self._planned = enumerate(plan.decisions(made))
         self._stages, self._progress = stages, progress
-        self._idle = deque(stages.computers)
+        self._seats = Seats(stages.computers)
         self._slots: deque[_Slot] = deque()
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
         limit = _bytes_in_flight(settings, made.device)
@@ -232,7 +234,7 @@ class Pipeline:
 
     def outcomes(self) -> Generator[Outcome, None, None]:
         """As of :class:`Flow`."""
-        self._threads = _Threads(len(self._stages.computers))
+        self._threads = _Threads(self._seats.most)
         at_once = False
         try:
             while True:
@@ -279,8 +281,11 @@ class Pipeline:
         for slot in self._slots:
             if slot.job is not None and slot.decoded is None and slot.waits and not self._read(slot, slot.job):
                 break
-        while self._idle and (group := self._next_group()):
-            self._compute([self._idle.popleft() for _ in range(self._devices_for(group))], group)
+        while (computer := self._seats.next_idle) and (group := self._next_group(computer)):
+            self._compute(group, computer)
+        for computer in self._seats.with_room:
+            if group := self._next_group(computer, fewest=2):
+                self._compute(group, computer)
 
     def _decided(self, slot: _Slot, future: Future[Job | Outcome]) -> None:
         decision = future.result()
@@ -311,23 +316,27 @@ class Pipeline:
         elif result is not None:
             self._settle(slot, result)
 
-    def _next_group(self) -> list[_Slot]:
-        """The next picture to compute, and those that can be computed together with it."""
+    def _next_group(self, computer: Computer, fewest: int = 1) -> list[_Slot]:
+        """The next picture to compute, and those that can be computed together with it; none if they are too few."""
         ready = [slot for slot in self._slots if slot.decoded is not None and slot.waits]
         if not ready or ready[0].decoded is None:
             return []
-        first, computer = ready[0].decoded, self._idle[0]
+        first = ready[0].decoded
         alike = [slot for slot in ready if slot.decoded is not None and computer.alike(first, slot.decoded)]
-        if self._better_later(ready[0], first, len(alike)):
+        if len(alike) < fewest or self._better_later(ready[0], first, len(alike), computer):
             return []
         most = 1 if len(alike) == 1 else self._at_a_time(computer, first, len(alike))
         size = first.still.width * first.still.height * _BYTES_A_PIXEL * self._stages.read.scale**2
         group: list[_Slot] = []
-        fair = -(-len(alike) // len(self._stages.computers))  # no device is to wait while another has many
+        fair = -(-len(alike) // self._seats.devices)  # no device is to wait while another has many
         for slot in alike[: min(most, fair)]:
             if not self._behind.take(slot, size):
                 break
             group.append(slot)
+        if len(group) < fewest:
+            for slot in group:
+                self._behind.give_back(slot)
+            return []
         return group
 
     def _devices_for(self, group: list[_Slot]) -> int:
@@ -335,9 +344,9 @@ class Pipeline:
         if len(group) > 1 or len(self._slots) == WINDOW:
             return 1
         others = sum(not slot.settled and slot not in self._behind.taken for slot in self._slots)
-        return max(1, len(self._idle) // (1 + others))
+        return max(1, self._seats.idle // (1 + others))
 
-    def _better_later(self, slot: _Slot, decoded: Decoded, here: int) -> bool:
+    def _better_later(self, slot: _Slot, decoded: Decoded, here: int, computer: Computer) -> bool:
         """Whether a group waits, because more that may belong to it are being read than are here.
 
         To compute a few takes about as long as to compute many, and as much of the processor, which then reads slower.
@@ -347,15 +356,20 @@ class Pipeline:
         if here >= coming:
             return False
         if slot.together is None:
-            slot.together = self._at_a_time(self._idle[0], decoded, WINDOW)
+            slot.together = self._at_a_time(computer, decoded, WINDOW)
         return here < slot.together
 
     def _at_a_time(self, computer: Computer, decoded: Decoded, most: int) -> int:
         with suppress(*_FATAL):  # computing the first will tell
-            return computer.at_a_time(decoded, most)
+            return computer.at_a_time(decoded, min(most, _MOST_TOGETHER))
         return 1
 
-    def _compute(self, computers: list[Computer], group: list[_Slot]) -> None:
+    def _compute(self, group: list[_Slot], computer: Computer) -> None:
+        if len(group) > 1:
+            self._seats.take_for_group(computer)
+            computers = [computer]
+        else:
+            computers = self._seats.take_idle(self._devices_for(group))
         decoded = [slot.decoded for slot in group if slot.decoded is not None]
         for slot, one in zip(group, decoded, strict=True):
             slot.waits = False
@@ -390,7 +404,7 @@ class Pipeline:
     def _computed(
         self, group: list[_Slot], computers: list[Computer], future: Future[list[Computed | Exception]]
     ) -> None:
-        self._idle.extend(computers)
+        self._seats.give_back(computers, group=len(group) > 1)
         if isinstance(future.exception(), (_GivenUpError, *_FATAL)):
             for slot in group:
                 self._give_back(slot)

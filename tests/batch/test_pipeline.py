@@ -253,6 +253,64 @@ class TestWaitingForAGroup:
         assert any_number[0] == [0]
 
 
+class TestTwoGroups:
+    """On a GPU, a group is prepared while another is computed; here, a CPU is taken for one."""
+
+    @pytest.fixture(autouse=True)
+    def in_fours(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(engine.Computer, "at_a_time", lambda self, decoded, most: min(most, 4))
+
+    @pytest.fixture
+    def many(self, tmp_path: Path) -> Path:
+        """Twelve pictures of one size, and in the middle one of another."""
+        for index in range(13):
+            picture(tmp_path / "many" / f"{index:02}.png", (9, 7) if index == 6 else (8, 6), seed=index)
+        return tmp_path / "many"
+
+    @pytest.mark.parametrize("overlaps", [False, True])
+    def test_they_are_computed_side_by_side_and_change_nothing(
+        self, many: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch, overlaps: bool
+    ):
+        drawn = replace(settings, mode="mean", sampling=SamplingConfig(samples=2, seed=5))
+        expected = [read_picture(Path(o.output)).rgb for o in upscale_files(many, drawn)]
+        monkeypatch.setattr(engine.Computer, "overlaps", overlaps)
+        together, alone = engine.Computer.upscale_many, engine.Computer.__call__
+        under_way: list[str] = []
+        seen: list[tuple[str, ...]] = []
+        met = threading.Event()
+
+        def counted(name: str, work: Callable[[], object]) -> object:
+            under_way.append(name)
+            seen.append(tuple(under_way))
+            if under_way == ["group"] * 2:
+                met.set()
+            elif overlaps and name == "group":
+                met.wait(LIMIT)
+            try:
+                return work()
+            finally:
+                under_way.remove(name)
+
+        monkeypatch.setattr(engine.Computer, "upscale_many", lambda *given: counted("group", lambda: together(*given)))
+        monkeypatch.setattr(engine.Computer, "__call__", lambda *given: counted("alone", lambda: alone(*given)))
+        outcomes = list(upscale_files(many, replace(drawn, output=settings.output / "again")))
+        assert [type(o) for o in outcomes] == [Done] * 13
+        assert max(map(len, seen)) == 1 + overlaps
+        assert not any("alone" in names and len(names) > 1 for names in seen)
+        assert [Path(o.output).stem for o in outcomes] == sorted(Path(o.output).stem for o in outcomes)
+        for outcome, rgb in zip(outcomes, expected, strict=True):
+            assert np.abs(read_picture(Path(outcome.output)).rgb - rgb).max() <= 1 / 255 + 1e-6
+
+    def test_only_gpus_do_so_and_only_where_memory_is_not_limited(self, settings: BatchSettings):
+        limited = replace(settings, sampling=SamplingConfig(max_memory=2**30))
+        found = {
+            (name, given is limited): engine.Computer(given, lambda made: None, name).overlaps
+            for name in ("cpu", "cuda:0", "mps")
+            for given in (settings, limited)
+        }
+        assert [key for key, overlaps in found.items() if overlaps] == [("cuda:0", False)]
+
+
 def test_a_group_that_fails_is_computed_one_by_one(
     alike: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
 ):
