@@ -142,6 +142,8 @@ class DialConfig(_Config):
         embedding: width of the layer that turns the balance into the blocks' modulation.
         consistent_below: results of a lower balance are made to agree with the input where the user does not say
             (see :mod:`srspace.collapse.consistency`): as far as this was measured to help. 0: none are.
+        natural_end: what the network is told in place of balance 1, in (0, 1], and so in proportion below: how much of
+            what it was trained for is offered.
     """
 
     scale: int = 4
@@ -150,12 +152,15 @@ class DialConfig(_Config):
     blocks: int = 12
     embedding: int = 64
     consistent_below: float = 0.0
+    natural_end: float = 1.0
 
     def __post_init__(self) -> None:
         if min(self.scale, self.features, self.channels, self.blocks, self.embedding) < 1:
             raise ValueError("scale, features, channels, blocks and embedding must be positive")
         if not 0 <= self.consistent_below <= 1:
             raise ValueError("consistent_below must lie between 0 and 1")
+        if not 0 < self.natural_end <= 1:
+            raise ValueError("natural_end must lie above 0 and not above 1")
 
 
 @dataclass(frozen=True)

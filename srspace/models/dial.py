@@ -88,7 +88,7 @@ class DialFusion(nn.Module):
             balance: ``(B,)`` in [0, 1].
         """
         dtype, scale = self.head.weight.dtype, self.config.scale
-        regression = regression.float()
+        regression, balance = regression.float(), self.config.natural_end * balance
         texture = lead.float() - regression
         high = [F.pixel_unshuffle(part.to(dtype), scale)
                 for part in (regression - 0.5, 4 * texture, 4 * (mean - regression), 4 * deviation)]  # fmt: skip

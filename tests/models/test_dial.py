@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def test_each_image_has_a_balance_of_its_own():
     for i, balance in enumerate((0.2, 0.9)):
         alone = dial(*(part[i : i + 1] for part in given), torch.tensor([balance]))
         assert torch.allclose(together[i : i + 1], alone, atol=1e-5)
+
+
+def test_balance_1_may_stand_for_less_than_the_network_was_trained_for():
+    dial, given = network(), parts()
+    expected = dial(*given, torch.tensor([0.8, 0.4]))
+    dial.config = replace(dial.config, natural_end=0.8)
+    assert torch.allclose(dial(*given, torch.tensor([1.0, 0.5])), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("end", [0.0, 1.1])
+def test_the_natural_end_is_on_the_dial(end: float):
+    with pytest.raises(ValueError, match="natural_end"):
+        replace(SIZES, natural_end=end)
 
 
 def test_nothing_matters_beyond_the_radius():
