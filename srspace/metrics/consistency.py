@@ -10,6 +10,9 @@ from srspace.metrics.metric import Score
 from srspace.metrics.view import to_uint8
 from srspace.resize import imresize
 
+MOST = 100.0
+"""The highest LR-PSNR that a benchmark tells, in dB."""
+
 
 def lr_psnr(sr: Tensor, lr: Tensor) -> Tensor:
     """PSNR between the input and the upscaled image shrunk back to it.
@@ -34,4 +37,5 @@ def lr_psnr(sr: Tensor, lr: Tensor) -> Tensor:
 
 
 def make(context: Context) -> Score:
-    return lambda output, reference: lr_psnr(output.rgb, reference.lr.rgb)
+    """At most :data:`MOST`: of images some of which agree exactly there would be no mean."""
+    return lambda output, reference: lr_psnr(output.rgb, reference.lr.rgb).clamp(max=MOST)
