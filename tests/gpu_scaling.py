@@ -50,10 +50,10 @@ def upscale(told: argparse.Namespace, count: int, work: Path) -> float:
     from srspace.batch import BatchSettings, Done, upscale_files
 
     names = ",".join(devices(told, count))
-    for output in ("warm", "out"):
-        outcomes = upscale_files(
-            work / "in", BatchSettings(device=names, output=work / f"{output}-{count}", weights=told.weights)
-        )
+    few = pictures(work / f"few-{count}", 8 * count, 256)
+    for folder in (few, work / "in"):
+        output = work / f"{folder.name}-{count}-out"
+        outcomes = upscale_files(folder, BatchSettings(device=names, output=output, weights=told.weights))
         skipped = min(8 * count, len(outcomes) // 2)
         for index, outcome in enumerate(outcomes):
             if not isinstance(outcome, Done):
