@@ -317,11 +317,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def checksum(spec: str) -> str:
+def checksum(spec: str, name: str = FILES[1]) -> str:
     """Hexadecimal SHA-256 of the tensors that ``spec`` stands for, from the catalogue where it is known there.
 
     Args:
         spec: as of :func:`resolve_weights`.
+        name: another file of a model folder; a file of another project's model stands for all that there is.
 
     Raises:
         WeightsError: there are none.
@@ -329,13 +330,13 @@ def checksum(spec: str) -> str:
     entry = load_catalog().get(spec)
     if is_model_file(spec) and Path(spec).is_file():
         return sha256(Path(spec))
-    known = next((file.sha256 for file in entry.files if file.path == FILES[1]), None) if entry else None
+    known = next((file.sha256 for file in entry.files if file.path == name), None) if entry else None
     if known is not None:
         return known
     try:
-        return sha256(resolve_weights(spec) / FILES[1])
+        return sha256(resolve_weights(spec) / name)
     except OSError as error:
-        raise WeightsError(f"{spec} is not a model folder: {FILES[1]} cannot be read.") from error
+        raise WeightsError(f"{spec} is not a model folder: {name} cannot be read.") from error
 
 
 def _entry(name: str, values: dict[str, Any]) -> CatalogEntry:

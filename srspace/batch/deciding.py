@@ -8,7 +8,7 @@ from typing import Protocol
 
 from srspace.assessment import choose
 from srspace.batch.outcome import Made
-from srspace.hub import checksum
+from srspace.hub import FILES, checksum
 from srspace.images import Picture
 
 
@@ -73,11 +73,15 @@ class Chosen:
         )
 
 
-def checksums(families: Mapping[str, str | None]) -> dict[str, str]:
+def checksums(families: Mapping[str, str | None], file: str = FILES[1]) -> dict[str, str]:
     """The checksums of weights and of their fusion networks, by name.
+
+    Args:
+        families: fusion networks by the flow's weights.
+        file: which one of each folder counts.
 
     Raises:
         WeightsError: some of them are not there.
     """
     names = {name for pair in families.items() for name in pair if name is not None}
-    return {name: checksum(name) for name in names}
+    return {name: checksum(name, file) for name in names}

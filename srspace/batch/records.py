@@ -29,20 +29,20 @@ _NOT_IN_RESULTS = {
 }  # fmt: skip
 
 
-def fingerprint(settings: BatchSettings, made: Made, checksums: dict[str, str]) -> str:
+def fingerprint(settings: BatchSettings, made: Made, checksums: Iterable[str]) -> str:
     """Hexadecimal SHA-256 of all that was asked for and that a result depends on; precision and device do not count.
 
     Args:
         settings: of the run.
         made: what they come to, before weights are chosen for a picture.
-        checksums: of all weights that may be used, by name.
+        checksums: of all weights that may be used, and of their configurations.
     """
     asked = {key: value for key, value in made.for_mark().items() if key not in ("precision", "assessment")}
     for f in fields(settings):
         if f.name not in _TOLD_BY_MADE | _NOT_IN_RESULTS:
             asked[f.name] = getattr(settings, f.name)
     asked |= {key: getattr(settings, key) is not None for key in ("save_samples", "uncertainty")}
-    asked["checksums"] = sorted(checksums.values())
+    asked["checksums"] = sorted(checksums)
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=_plain).encode()).hexdigest()
 
 

@@ -19,6 +19,7 @@ from srspace.batch.sizing import SizedUpscaler
 from srspace.config import AUTO_WEIGHTS
 from srspace.families import CLEAN, available, serving
 from srspace.hub import (
+    FILES,
     base_flow,
     check_served,
     choose_fusion,
@@ -141,7 +142,11 @@ class Workshop:
         """With what results are made, as far as that is known without weights and device."""
         ((_, fusion),) = [(None, None)] if self._chosen else self._families.items()
         made = Made.by(self.settings, fusion=fusion, scale=self.scale, device=None, precision=None)
-        return replace(made, settings_sha256=fingerprint(self.settings, made, checksums(self._families)))
+        return replace(made, settings_sha256=self._fingerprint(made))
+
+    def _fingerprint(self, made: Made) -> str:
+        sums = [value for file in FILES for value in checksums(self._families, file).values()]
+        return fingerprint(self.settings, made, sums)
 
     def load(self) -> Loaded:
         """What decides on weights and what computes; loaded at the first call.
@@ -202,7 +207,7 @@ class Workshop:
     def _made(self, fusion: str | None, upscalers: Sequence[Upscaler | AutoUpscaler]) -> Made:
         device = ",".join(str(upscaler.device) for upscaler in upscalers)
         made = Made.by(self.settings, fusion=fusion, scale=self.scale, device=device, precision=upscalers[0].precision)
-        return replace(made, settings_sha256=fingerprint(self.settings, made, checksums(self._families)))
+        return replace(made, settings_sha256=self._fingerprint(made))
 
 
 def _devices(settings: BatchSettings) -> list[torch.device]:

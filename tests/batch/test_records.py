@@ -104,6 +104,10 @@ def test_other_weights_of_the_same_name_are_other_settings(folder: Path, setting
     data[-1] ^= 1
     (weights / "model.safetensors").write_bytes(data)
     assert set(kinds(run(folder, mine)).values()) == {Done}
+    config = weights / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"recipe": "another"}))
+    assert set(kinds(run(folder, mine)).values()) == {Done}
+    assert set(kinds(run(folder, mine)).values()) == {Kept}
 
 
 def test_results_of_others_are_never_replaced(folder: Path, settings: BatchSettings):
