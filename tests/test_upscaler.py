@@ -262,9 +262,12 @@ class TestMemory:
                 failed.append(name)
                 raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
+        def failing(result: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+            return lambda: (fail("result"), result())[1]
+
         upscaler.prepared = ToyModel()
         upscaler.prepared.before = fail
-        monkeypatch.setattr(Mode, "sink", failing(Mode.sink, lambda: fail("result")))
+        monkeypatch.setattr(Mode, "sink", called_around(Mode.sink, failing))
         image, _ = upscaler.collapse(
             LR, mode=mode, sampling=SamplingConfig(samples=4), on_candidate=seen.__setitem__ if watched else None
         )
@@ -288,24 +291,6 @@ class TestMemory:
         with pytest.raises(DeviceMemoryError) as caught:
             upscaler.upscale(picture)
         assert caught.value.device == "cpu"
-
-
-def failing(sink: Callable[..., SinkMaker], fail: Callable[[], None]) -> Callable[..., SinkMaker]:
-    """``Mode.sink`` whose sinks call ``fail`` before their result."""
-
-    class Failing:
-        def __init__(self, inner) -> None:
-            self.inner, self.add = inner, inner.add
-
-        def result(self) -> torch.Tensor:
-            fail()
-            return self.inner.result()
-
-    def changed(self: Mode, *given, **named) -> SinkMaker:
-        maker = sink(self, *given, **named)
-        return SinkMaker(maker.count, lambda inputs: Failing(maker.make(inputs)), maker.stacked)
-
-    return changed
 
 
 class TestSettings:

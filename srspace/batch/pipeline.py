@@ -404,7 +404,7 @@ class Pipeline:
     def _computed(
         self, group: list[_Slot], computers: list[Computer], future: Future[list[Computed | Exception]]
     ) -> None:
-        self._seats.give_back(computers, group=len(group) > 1)
+        self._seats.give_back(computers)
         if isinstance(future.exception(), (_GivenUpError, *_FATAL)):
             for slot in group:
                 self._give_back(slot)

@@ -15,6 +15,10 @@ class Seats:
 
     Args:
         computers: one for each device.
+
+    Attributes:
+        devices: how many there are.
+        most: how many pictures and groups are computed at a time.
     """
 
     def __init__(self, computers: Sequence[Computer]) -> None:
@@ -48,12 +52,11 @@ class Seats:
             self._idle.remove(computer)
         self._groups[computer] += 1
 
-    def give_back(self, computers: Sequence[Computer], *, group: bool) -> None:
-        """What was taken for a group, or for one picture."""
+    def give_back(self, computers: Sequence[Computer]) -> None:
+        """What was taken for a picture or for a group; idle is a device when its last group is over."""
         for computer in computers:
-            if group:
+            if self._groups[computer] > 1:
                 self._groups[computer] -= 1
-                if self._groups[computer]:
-                    continue
+            else:
                 del self._groups[computer]
-            self._idle.append(computer)
+                self._idle.append(computer)

@@ -145,7 +145,8 @@ class Workshop:
         return replace(made, settings_sha256=self._fingerprint(made))
 
     def _fingerprint(self, made: Made) -> str:
-        sums = [value for file in FILES for value in checksums(self._families, file).values()]
+        files = FILES[1:] if self._external else FILES  # another project's model is a single file
+        sums = [value for file in files for value in checksums(self._families, file).values()]
         return fingerprint(self.settings, made, sums)
 
     def load(self) -> Loaded:

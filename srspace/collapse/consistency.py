@@ -15,14 +15,12 @@ import torch
 from torch import Tensor
 
 from srspace.devices import out_of_memory
+from srspace.metrics.consistency import BEST
 from srspace.modes import Sink, SinkMaker, TileInputs
 from srspace.resize import enlarged, reduced
 
 STEPS = 12
 """Back-projections: after so many, the largest difference is below half an 8-bit level where the range allows it."""
-
-BEST = 100.0
-"""The highest LR-PSNR that is told, in dB: beyond it there is rounding alone."""
 
 _BAND = 256  # LR rows
 _SEEN = 4  # LR rows around a band that its reduction sees
@@ -64,7 +62,7 @@ def agreement(image: Tensor, lr: Tensor, device: torch.device) -> float:
         device: where it is computed, in bands; on the CPU where its memory runs out.
 
     Returns:
-        dB, of RGB, at most :data:`BEST`.
+        dB, of RGB, at most :data:`~srspace.metrics.consistency.BEST`.
     """
     try:
         return agreements(image[None], lr[None], device).item()

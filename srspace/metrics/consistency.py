@@ -10,8 +10,8 @@ from srspace.metrics.metric import Score
 from srspace.metrics.view import to_uint8
 from srspace.resize import imresize
 
-MOST = 100.0
-"""The highest LR-PSNR that a benchmark tells, in dB."""
+BEST = 100.0
+"""The highest LR-PSNR that is told, in dB: beyond it there is rounding alone."""
 
 
 def lr_psnr(sr: Tensor, lr: Tensor) -> Tensor:
@@ -37,5 +37,5 @@ def lr_psnr(sr: Tensor, lr: Tensor) -> Tensor:
 
 
 def make(context: Context) -> Score:
-    """At most :data:`MOST`: of images some of which agree exactly there would be no mean."""
-    return lambda output, reference: lr_psnr(output.rgb, reference.lr.rgb).clamp(max=MOST)
+    """At most :data:`BEST`: of images some of which agree exactly there would be no mean."""
+    return lambda output, reference: lr_psnr(output.rgb, reference.lr.rgb).clamp(max=BEST)

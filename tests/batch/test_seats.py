@@ -18,7 +18,7 @@ def test_a_picture_alone_has_its_device_for_itself():
     assert seats.next_idle is second and seats.with_room == []
     seats.take_idle(1)
     assert seats.next_idle is None and seats.idle == 0
-    seats.give_back([first, second], group=False)
+    seats.give_back([first, second])
     assert seats.idle == 2
 
 
@@ -29,9 +29,9 @@ def test_two_groups_share_a_device_that_overlaps():
     assert seats.with_room == [device] and seats.next_idle is None
     seats.take_for_group(device)
     assert seats.with_room == []
-    seats.give_back([device], group=True)
+    seats.give_back([device])
     assert seats.with_room == [device] and seats.next_idle is None  # not yet for a picture alone
-    seats.give_back([device], group=True)
+    seats.give_back([device])
     assert seats.with_room == [] and seats.next_idle is device
 
 
