@@ -11,7 +11,7 @@ from srspace.config import FlowConfig, RRDBConfig
 class Operations:
     """Multiply-adds of convolutions for one image.
 
-    Maps that are enlarged before a convolution are counted as enlarged; a CPU computes them with a quarter of that
+    Maps that are enlarged before a convolution are counted as enlarged; a CPU computes them with less than half of that
     (:mod:`srspace.models.enlarged`).
 
     Attributes:

@@ -3,65 +3,45 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-
-_CHANNELS = 64  # so many output channels at a time: their products stay in the cache
 
 
 class EnlargedConvolution:
     """The 3x3 convolution, with zero padding, of a map enlarged twofold by nearest neighbour.
 
-    Each of the nine taps is a product of a weight and an original pixel, whichever of its four copies it meets. So
-    nine products per original pixel are enough for four output pixels, instead of thirty-six; the rest are additions.
+    Of the nine taps at an output pixel several meet copies of the same original pixel. Summed up, they are a transposed
+    4x4 convolution with stride 2, which takes four products for an output pixel instead of nine.
 
     Args:
         weight: ``(out, in, 3, 3)``; copied.
+        bias: ``(out,)`` or None.
         dtype: of weights, input and output.
     """
 
-    def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
-        # (in, 3 * 3 * channels) each, so that the taps of one pixel come out together
-        self._parts = [
-            part.detach().to(dtype, copy=True).permute(1, 2, 3, 0).flatten(1) for part in weight.split(_CHANNELS)
-        ]
+    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
+        taps = _shared_taps(_shared_taps(weight.detach().float(), 2), 3)
+        self.weight = taps.transpose(0, 1).to(dtype).contiguous(memory_format=torch.channels_last)
+        self.bias = None if bias is None else bias.detach().to(dtype, copy=True)
 
-    def add_to(self, out: Tensor, x: Tensor) -> None:
-        """Add the result to what stands in ``out``.
+    @staticmethod
+    def pays(weight: Tensor, dtype: torch.dtype) -> bool:
+        """Whether it is faster than enlarging: as measured on a CPU with oneDNN and on an H100."""
+        if weight.device.type == "cpu":
+            return bool(torch.backends.mkldnn.is_available())
+        return weight.device.type == "cuda" and dtype != torch.float32  # float32 would not be the same every time
 
-        Args:
-            out: ``(B, out, 2 * H, 2 * W)``, channels last.
-            x: ``(B, in, H, W)``.
-        """
-        batch, _, height, width = x.shape
-        pixels = x.to(self._parts[0].dtype).permute(0, 2, 3, 1).flatten(0, 2)
-        copies = out.permute(0, 2, 3, 1).unflatten(2, (width, 2)).unflatten(1, (height, 2))  # B, H, 2, W, 2, out
-        begin = 0
-        for weight in self._parts:
-            channels = weight.shape[1] // 9
-            taps = (pixels @ weight).view(batch, height, width, 3, 3, channels)
-            for i, row in enumerate(_both_copies(*taps.unbind(3), dim=1)):
-                for j, sums in enumerate(_both_copies(*row.unbind(3), dim=2)):
-                    copies[:, :, i, :, j, begin : begin + channels].add_(sums)
-            begin += channels
+    def __call__(self, x: Tensor) -> Tensor:
+        """Of ``(B, in, H, W)``: ``(B, out, 2 * H, 2 * W)``, channels last."""
+        x = x.to(self.weight.dtype, memory_format=torch.channels_last)
+        return F.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=1)
 
 
-def convolve_enlarged(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The same convolution once: ``(B, in, H, W)`` to ``(B, out, 2 * H, 2 * W)``, channels last."""
-    shape = x.shape[0], weight.shape[0], 2 * x.shape[2], 2 * x.shape[3]
-    start = x.new_zeros(shape[1]) if bias is None else bias
-    out = start.view(1, -1, 1, 1).expand(shape).contiguous(memory_format=torch.channels_last)
-    EnlargedConvolution(weight, x.dtype).add_to(out, x)
-    return out
+def _shared_taps(weight: Tensor, dim: int) -> Tensor:
+    """Three taps along a side as the four of the transposed convolution.
 
-
-def _both_copies(before: Tensor, here: Tensor, after: Tensor, *, dim: int) -> tuple[Tensor, Tensor]:
-    """Sums of three taps along a side, at the first and at the second copy of each pixel.
-
-    The tap before the first copy meets the pixel before, that before the second copy the pixel itself; the tap after
-    meets the pixel itself and the next one.
+    A pixel meets the tap after it at the output pixel before its first copy, the taps here and after at its first copy,
+    those before and here at its second one, and the tap before at the output pixel behind.
     """
-    length = here.shape[dim]
-    first, second = here + after, here + before
-    first.narrow(dim, 1, length - 1).add_(before.narrow(dim, 0, length - 1))
-    second.narrow(dim, 0, length - 1).add_(after.narrow(dim, 1, length - 1))
-    return first, second
+    before, here, after = weight.split(1, dim)
+    return torch.cat((after, here + after, before + here, before), dim)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from srspace.config import RRDBConfig
-from srspace.models.enlarged import convolve_enlarged
+from srspace.models.enlarged import EnlargedConvolution
 
 Trunk = Callable[[Tensor, tuple[int, ...]], tuple[Tensor, list[Tensor]]]
 
@@ -49,7 +49,7 @@ class ResidualDenseBlock(nn.Module):
         features = x
         for i in range(4):
             conv = getattr(self, f"conv{i + 1}")
-            features = torch.cat((features, F.leaky_relu(conv(features), 0.2)), 1)
+            features = torch.cat((features, F.leaky_relu(conv(features), 0.2, inplace=True)), 1)
         return torch.add(x, self.conv5(features), alpha=0.2)
 
 
@@ -119,7 +119,7 @@ class RRDBNet(nn.Module):
     def head(self, features: RRDBFeatures) -> Tensor:
         """The encoder's own super-resolution, ``(B, 3, scale * h, scale * w)`` float32, unclamped."""
         x = self._upsampled(features.last, features.upsampled, self.doublings)[-1]
-        out: Tensor = self.conv_last(F.leaky_relu(self.HRconv(x), 0.2)).float()
+        out: Tensor = self.conv_last(F.leaky_relu(self.HRconv(x), 0.2, inplace=True)).float()
         return out
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -137,13 +137,14 @@ class RRDBNet(nn.Module):
     def _upsampled(self, last: Tensor, known: tuple[Tensor, ...], doublings: int) -> tuple[Tensor, ...]:
         maps = list(known)
         for i in range(len(maps), doublings):
-            maps.append(F.leaky_relu(_doubled(maps[-1] if maps else last, getattr(self, f"upconv{i + 1}")), 0.2))
+            enlarged = _doubled(maps[-1] if maps else last, getattr(self, f"upconv{i + 1}"))
+            maps.append(F.leaky_relu(enlarged, 0.2, inplace=True))
         return tuple(maps)
 
 
 def _doubled(x: Tensor, convolution: nn.Conv2d) -> Tensor:
     """The convolution of ``x`` enlarged twofold by nearest neighbour."""
-    if x.device.type == "cpu" and not torch.is_grad_enabled():
-        return convolve_enlarged(x, convolution.weight, convolution.bias)
+    if EnlargedConvolution.pays(convolution.weight, x.dtype) and not torch.is_grad_enabled():
+        return EnlargedConvolution(convolution.weight, convolution.bias, x.dtype)(x)
     out: Tensor = convolution(F.interpolate(x, scale_factor=2, mode="nearest"))
     return out

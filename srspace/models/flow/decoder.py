@@ -48,9 +48,9 @@ class ConditionConvolution:
     ) -> None:
         self.activation: Activation | None = None
         self.enlarged: EnlargedConvolution | None = None
-        if own is not None and weight.device.type == "cpu":  # elsewhere it has not been measured
+        if own is not None and EnlargedConvolution.pays(weight[:, own:], dtype):
             self.activation, activation = activation, None
-            self.enlarged = EnlargedConvolution(weight[:, own:], dtype)
+            self.enlarged = EnlargedConvolution(weight[:, own:], None, dtype)
             weight = weight[:, :own]
         self.convolution = Convolution(weight, bias, dtype, activation)
 
@@ -60,7 +60,7 @@ class ConditionConvolution:
         if self.enlarged is None:
             return self.convolution(torch.cat((features, _enlarged(stacked, height, width)), 1))
         out = self.convolution(features)
-        self.enlarged.add_to(out, _enlarged(stacked, height // 2, width // 2))
+        out += self.enlarged(_enlarged(stacked, height // 2, width // 2))
         return out if self.activation is None else self.activation(out)
 
 
