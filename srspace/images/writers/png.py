@@ -1,4 +1,4 @@
-"""PNG: pixels by Pillow (8 bits) or libvips (16 bits), what is told of them by chunks put in here."""
+"""PNG: pixels by libvips, what is told of them by chunks put in here."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from srspace.images.containers.png import Chunk
 from srspace.images.metadata import Metadata, photoshop
 from srspace.images.writers.contents import Contents
 
+_LEVEL = 3
+"""Of zlib: photographs are as small as by Pillow at level 4, in half the time; level 6 saves 1 % more."""
+
 XMP = "XML:com.adobe.xmp"
 
 
@@ -23,10 +26,8 @@ def encode(contents: Contents) -> bytes:
 
 def pixels(contents: Contents) -> list[Chunk]:
     """The chunks that make up the picture alone."""
-    if contents.depth == 16:
-        data = bytes(contents.for_libvips().pngsave_buffer(bitdepth=16, keep="none"))
-    else:
-        data = contents.by_pillow("PNG")
+    image = contents.for_libvips()
+    data = bytes(image.pngsave_buffer(compression=_LEVEL, bitdepth=contents.depth, filter="all", keep="none"))
     return [chunk for chunk in png.chunks(data) if chunk.type in png.PIXELS]
 
 
