@@ -543,5 +543,5 @@ class TestMany:
     def test_flat_parts_are_not_looked_for_where_nothing_is_drawn(
         self, flow_upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(work, "flat_parts", lambda lr, scale: 1 / 0)
+        monkeypatch.setattr(work, "flat_parts", lambda *told: 1 / 0)
         assert len(flow_upscaler.upscale_many(self.pictures(3), mode="rrdb")) == 3

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,7 +33,7 @@ class TileWork:
 
     def __init__(self, model: CandidateModel, images: Sequence[Tensor], tile: Tile) -> None:
         self.model, self.tile, self.scale = model, tile, model.scale
-        self._parts = torch.stack([tile.cut(image) for image in images])
+        self._parts = torch.from_numpy(np.stack([tile.cut(image).numpy() for image in images]))
         self.lr = self._parts.to(model.device, non_blocking=True)
         self._strips = Strips.around(tile, *images[0].shape[1:])
         self._features: RRDBFeatures | None = None
@@ -58,8 +59,7 @@ class TileWork:
 
     @cached_property
     def _flat(self) -> Tensor | None:
-        mask = flat_parts(self._parts, self.scale)
-        return None if mask is None else mask.to(self.model.device, non_blocking=True)
+        return flat_parts(self._parts, self.scale, self.model.device)
 
     def decode(self, owners: Sequence[int], stages: Sequence[int], latents: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Decode some candidates, each at its stage (see :class:`srspace.sampling.redraws.Redraws`).
