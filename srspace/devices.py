@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import torch
+from threadpoolctl import ThreadpoolController
 
 from srspace.config import PRECISIONS
 from srspace.errors import ResourceError, UsageError
@@ -43,6 +44,16 @@ def pick_device(name: str = "auto") -> torch.device:
     if not there.get(device.type, False):
         raise ResourceError(f"the device {name} is not available here.")
     return device
+
+
+def compute_alone() -> None:
+    """Have the calling thread's operations on the CPU done by itself.
+
+    Every thread that computes gets as many helpers from torch as there are cores, and these wait busily for more to
+    do. Where many threads work side by side, or next to a GPU, that only takes the cores away from others.
+    """
+    torch.get_num_threads()  # at its first operation in a thread, torch would set the number anew
+    ThreadpoolController().limit(limits=1, user_api="openmp")
 
 
 def pick_devices(names: str = "auto") -> list[torch.device]:

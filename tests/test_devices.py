@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 from srspace.devices import (
+    compute_alone,
     give_back_freed_memory,
     memory_cap,
     out_of_memory,
@@ -115,3 +118,13 @@ def test_freed_memory_is_given_back():
     give_back_freed_memory(cpu)
     assert used_memory(cpu) - before < 40 << 20
     assert len(last) == 8 << 18
+
+
+def test_a_thread_that_computes_alone_leaves_the_others_their_helpers():
+    def count_in_a_new_thread(begin: Callable[[], None]) -> int:
+        with ThreadPoolExecutor(1, initializer=begin) as pool:
+            return pool.submit(torch.get_num_threads).result()
+
+    before = torch.get_num_threads()
+    assert count_in_a_new_thread(compute_alone) == 1
+    assert torch.get_num_threads() == before == count_in_a_new_thread(lambda: None)

@@ -202,13 +202,17 @@ class Computer:
         self._settings, self._upscaler, self._device = settings, upscaler, device
 
     @property
+    def on_gpu(self) -> bool:
+        """Whether the device is one of NVIDIA's."""
+        return self._device is not None and self._device.startswith("cuda")
+
+    @property
     def overlaps(self) -> bool:
         """Whether another group of pictures can be prepared while one is computed.
 
         On a CPU that gains nothing, and where memory is limited, there is none left for it.
         """
-        on_gpu = self._device is not None and self._device.startswith("cuda")
-        return on_gpu and self._settings.sampling.max_memory is None
+        return self.on_gpu and self._settings.sampling.max_memory is None
 
     def __call__(
         self,

@@ -178,13 +178,20 @@ class _GivenUpError(Exception):
 
 
 class _Threads:
-    """The threads of a run."""
+    """The threads of a run.
 
-    def __init__(self, computers: int) -> None:
+    Args:
+        computing: how many compute.
+        on_gpu: whether they do so on GPUs.
+    """
+
+    def __init__(self, computing: int, *, on_gpu: bool) -> None:
+        from srspace.devices import compute_alone  # loads torch, as the stages have
+
         count = max(2, min(_MOST_THREADS, os.cpu_count() or 1))
-        self.read = ThreadPoolExecutor(count, "srspace-read")
-        self.compute = ThreadPoolExecutor(computers, "srspace-compute")
-        self.write = ThreadPoolExecutor(count, "srspace-write")
+        self.read = ThreadPoolExecutor(count, "srspace-read", compute_alone)
+        self.compute = ThreadPoolExecutor(computing, "srspace-compute", compute_alone if on_gpu else None)
+        self.write = ThreadPoolExecutor(count, "srspace-write", compute_alone)
 
     def end(self, *, at_once: bool) -> None:
         """End them, and wait for it; ``at_once``: for what is being written alone, for computing may take long."""
@@ -234,7 +241,7 @@ class Pipeline:
 
     def outcomes(self) -> Generator[Outcome, None, None]:
         """As of :class:`Flow`."""
-        self._threads = _Threads(self._seats.most)
+        self._threads = _Threads(self._seats.most, on_gpu=all(computer.on_gpu for computer in self._stages.computers))
         at_once = False
         try:
             while True:

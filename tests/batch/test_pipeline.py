@@ -311,6 +311,30 @@ class TestTwoGroups:
         assert [key for key, overlaps in found.items() if overlaps] == [("cuda:0", False)]
 
 
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_only_what_computes_on_the_cpu_has_torchs_helpers(
+    alike: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch, on_gpu: bool
+):
+    threads: dict[str, set[int]] = {}
+
+    def watch(stage: type, name: str = "__call__") -> None:
+        done = getattr(stage, name)
+
+        def watched(*given):
+            threads.setdefault(stage.__name__, set()).add(torch.get_num_threads())
+            return done(*given)
+
+        monkeypatch.setattr(stage, name, watched)
+
+    watch(engine.Reader)
+    watch(engine.Computer, "upscale_many")
+    watch(engine.Writer)
+    monkeypatch.setattr(engine.Computer, "on_gpu", on_gpu)
+    in_one_window(monkeypatch, 6)
+    assert all(isinstance(outcome, Done) for outcome in upscale_files(alike, settings))
+    assert threads == {"Reader": {1}, "Computer": {1 if on_gpu else torch.get_num_threads()}, "Writer": {1}}
+
+
 def test_a_group_that_fails_is_computed_one_by_one(
     alike: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
 ):
