@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -311,6 +311,16 @@ class TestTwoGroups:
         assert [key for key, overlaps in found.items() if overlaps] == [("cuda:0", False)]
 
 
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Torch computes with one helper, wherever the tests run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("on_gpu", [False, True])
 def test_only_what_computes_on_the_cpu_has_torchs_helpers(
     alike: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch, on_gpu: bool
@@ -332,7 +342,7 @@ def test_only_what_computes_on_the_cpu_has_torchs_helpers(
     monkeypatch.setattr(engine.Computer, "on_gpu", on_gpu)
     in_one_window(monkeypatch, 6)
     assert all(isinstance(outcome, Done) for outcome in upscale_files(alike, settings))
-    assert threads == {"Reader": {1}, "Computer": {1 if on_gpu else torch.get_num_threads()}, "Writer": {1}}
+    assert threads == {"Reader": {1}, "Computer": {1 if on_gpu else 2}, "Writer": {1}}
 
 
 def test_a_group_that_fails_is_computed_one_by_one(

@@ -37,6 +37,12 @@ def test_they_are_the_parts_where_the_smallest_and_the_largest_value_all_around_
     assert (torch.zeros_like(expected) if found is None else found).equal(expected)
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+def test_stripes_are_not_flat(axis: int):
+    stripes = torch.linspace(0, 1, 16).unsqueeze(2 - axis).expand(3, 16, 16)
+    assert flat_parts(stripes[None], 4, CPU) is None
+
+
 @pytest.mark.parametrize("channel", [0, 1, 2])
 def test_one_channel_that_changes_is_enough(channel: int):
     lr = torch.full((3, 16, 16), 0.5)
