@@ -25,11 +25,11 @@ class EnlargedConvolution:
         self.bias = None if bias is None else bias.detach().to(dtype, copy=True)
 
     @staticmethod
-    def pays(weight: Tensor, dtype: torch.dtype) -> bool:
+    def pays(device: torch.device, dtype: torch.dtype) -> bool:
         """Whether it is faster than enlarging: as measured on a CPU with oneDNN and on an H100."""
-        if weight.device.type == "cpu":
+        if device.type == "cpu":
             return bool(torch.backends.mkldnn.is_available())
-        return weight.device.type == "cuda" and dtype != torch.float32  # float32 would not be the same every time
+        return device.type == "cuda" and dtype != torch.float32  # float32 would not be the same every time
 
     def __call__(self, x: Tensor) -> Tensor:
         """Of ``(B, in, H, W)``: ``(B, out, 2 * H, 2 * W)``, channels last."""

@@ -144,7 +144,7 @@ class RRDBNet(nn.Module):
 
 def _doubled(x: Tensor, convolution: nn.Conv2d) -> Tensor:
     """The convolution of ``x`` enlarged twofold by nearest neighbour."""
-    if EnlargedConvolution.pays(convolution.weight, x.dtype) and not torch.is_grad_enabled():
+    if EnlargedConvolution.pays(x.device, x.dtype) and not torch.is_grad_enabled():
         return EnlargedConvolution(convolution.weight, convolution.bias, x.dtype)(x)
     out: Tensor = convolution(F.interpolate(x, scale_factor=2, mode="nearest"))
     return out

@@ -40,9 +40,8 @@ def flat_parts(lr: Tensor, scale: int, device: torch.device) -> Tensor | None:
 
 def _even(pixels: NDArray[np.float32], axis: int) -> NDArray[np.bool_]:
     """``(B, h, w)``: whether all pixels within reach along an axis of ``(B, 3, h, w)`` have the same colour."""
-    length = pixels.shape[axis]
-    before, after = (pixels.take(range(length - 1), axis), pixels.take(range(1, length), axis))
-    return _throughout((before == after).all(1), axis - 1, 2 * _REACH)
+    same = np.diff(pixels, axis=axis) == 0
+    return _throughout(same.all(1), axis - 1, 2 * _REACH)
 
 
 def _throughout(true: NDArray[np.bool_], axis: int, count: int) -> NDArray[np.bool_]:

@@ -33,6 +33,7 @@ class TileWork:
 
     def __init__(self, model: CandidateModel, images: Sequence[Tensor], tile: Tile) -> None:
         self.model, self.tile, self.scale = model, tile, model.scale
+        # by numpy, for the reason that flat_parts has
         self._parts = torch.from_numpy(np.stack([tile.cut(image).numpy() for image in images]))
         self.lr = self._parts.to(model.device, non_blocking=True)
         self._strips = Strips.around(tile, *images[0].shape[1:])

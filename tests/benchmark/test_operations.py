@@ -19,7 +19,7 @@ CONFIGS = [
 
 @pytest.mark.parametrize("configs", CONFIGS)
 def test_operations_are_those_that_torch_counts(configs, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(EnlargedConvolution, "pays", lambda weight, dtype: False)
+    monkeypatch.setattr(EnlargedConvolution, "pays", lambda device, dtype: False)
     model = random_model(*configs)
     counted = count_operations(*configs, 7, 5)
     lr = torch.rand(1, 3, 7, 5)

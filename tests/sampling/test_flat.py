@@ -27,7 +27,7 @@ def test_flat_parts_are_found_with_soft_edges():
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 9), (3, 3), (40, 31)])
 def test_they_are_the_parts_where_the_smallest_and_the_largest_value_all_around_are_the_same(height: int, width: int):
-    lr = torch.rand(2, 3, height, width).round(decimals=0)
+    lr = torch.rand(2, 3, height, width).round()
     lr[:, 1:] = 0.5
     lr[1, :, 6:, 4:20] = 0.25
     padded = F.pad(lr, (2,) * 4, mode="replicate")

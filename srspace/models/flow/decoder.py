@@ -48,7 +48,7 @@ class ConditionConvolution:
     ) -> None:
         self.activation: Activation | None = None
         self.enlarged: EnlargedConvolution | None = None
-        if own is not None and EnlargedConvolution.pays(weight[:, own:], dtype):
+        if own is not None and EnlargedConvolution.pays(weight.device, dtype):
             self.activation, activation = activation, None
             self.enlarged = EnlargedConvolution(weight[:, own:], None, dtype)
             weight = weight[:, :own]
