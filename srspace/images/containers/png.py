@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from srspace.images.containers.damage import DamagedError
 
@@ -32,14 +32,17 @@ class Chunk:
         type: four letters.
         data: what it holds.
         sound: whether its checksum is right.
+        given: the checksum that a file gives; None for that of type and data.
     """
 
     type: bytes
     data: bytes
     sound: bool = True
+    given: int | None = None
 
     def __bytes__(self) -> bytes:
-        return struct.pack(">I", len(self.data)) + self.type + self.data + struct.pack(">I", self.checksum)
+        checksum = self.checksum if self.given is None else self.given
+        return struct.pack(">I", len(self.data)) + self.type + self.data + struct.pack(">I", checksum)
 
     @property
     def checksum(self) -> int:
@@ -78,6 +81,9 @@ def image_header(chunk: Chunk) -> ImageHeader:
 def chunks(data: bytes) -> Iterator[Chunk]:
     """All chunks up to and including IEND.
 
+    The checksums of compressed pixels are left to their decoder: there are hundreds of such chunks in a picture, and
+    for each of them this thread would let go of the interpreter and have to wait for its turn again.
+
     Raises:
         DamagedError: the file ends before, or a chunk that pixels depend on has a wrong checksum.
     """
@@ -87,11 +93,12 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         end = position + 12 + length
         if end > len(data):
             raise DamagedError(f"the file ends inside the chunk {kind.decode('latin-1')}")
-        chunk = Chunk(kind, data[position + 8 : end - 4])
-        if chunk.checksum != int.from_bytes(data[end - 4 : end], "big"):
+        given = int.from_bytes(data[end - 4 : end], "big")
+        chunk = Chunk(kind, data[position + 8 : end - 4], given=given)
+        if kind != b"IDAT" and chunk.checksum != given:
             if kind in PIXELS + ANIMATION or not kind[0] & 32:
                 raise DamagedError(f"the checksum of the chunk {kind.decode('latin-1')} is wrong")
-            chunk = Chunk(kind, chunk.data, sound=False)
+            chunk = replace(chunk, sound=False)
         yield chunk
         if kind == b"IEND":
             return

@@ -26,7 +26,7 @@ _CONTROL = struct.Struct(">IIIIIHHBB")
 @dataclass
 class _Frame:
     control: tuple[int, ...]
-    data: list[bytes] = field(default_factory=list)
+    data: list[Chunk] = field(default_factory=list)
 
     @property
     def duration(self) -> Fraction:
@@ -70,8 +70,7 @@ def frames(data: bytes, max_pixels: int) -> Iterator[np.ndarray]:
             raise DamagedError("a frame lies outside of the picture")
         how = Disposal.CLEAR if number == 0 and disposal == 2 else _DISPOSALS[disposal]
         size = Chunk(b"IHDR", struct.pack(">II", width, height) + found[0].data[8:])
-        body = (Chunk(b"IDAT", part) for part in frame.data)
-        still = png.joined((size, *common, *body, Chunk(b"IEND", b"")))
+        still = png.joined((size, *common, *frame.data, Chunk(b"IEND", b"")))
         yield canvas.show(Patch(_rgba(still), left, top, how, over=blend == 1))
 
 
@@ -89,9 +88,9 @@ def _frames(found: list[Chunk]) -> list[_Frame]:
                 raise DamagedError("a frame has no size")
             frames.append(_Frame(_CONTROL.unpack(chunk.data)))
         elif chunk.type == b"fdAT" and frames:
-            frames[-1].data.append(chunk.data[4:])
+            frames[-1].data.append(Chunk(b"IDAT", chunk.data[4:]))
         elif chunk.type == b"IDAT" and frames:
-            frames[-1].data.append(chunk.data)
+            frames[-1].data.append(chunk)
     promised = next((int.from_bytes(c.data[:4], "big") for c in found if c.type == b"acTL"), 0)
     if promised != len(frames) or not all(frame.data for frame in frames):
         raise DamagedError("a frame is missing")
