@@ -140,6 +140,14 @@ def memory_cap(device: torch.device, limit: int | None) -> Iterator[None]:
             _apply_cap(index)
 
 
+def is_capped(device: torch.device) -> bool:
+    """Whether :func:`memory_cap` holds for the device now."""
+    if device.type != "cuda":
+        return False
+    with _caps_lock:
+        return bool(_caps.get(torch.cuda.current_device() if device.index is None else device.index))
+
+
 def give_back_freed_memory(device: torch.device) -> None:
     """Have the process give back what glibc keeps of a CPU's freed memory; changes nothing elsewhere.
 

@@ -62,7 +62,7 @@ class ExternalModel:
         """None: there is nothing to draw."""
         return []
 
-    def conditions(self, features: RRDBFeatures) -> Any:
+    def conditions(self, features: RRDBFeatures, *, once: bool = False) -> Any:
         """There are none."""
         raise ValueError("a model of another project draws no candidates")
 

@@ -36,7 +36,7 @@ class ToyModel:
         self.before("features")
         return RRDBFeatures(lr, lr, (lr,))
 
-    def conditions(self, features: RRDBFeatures) -> Tensor:
+    def conditions(self, features: RRDBFeatures, *, once: bool = False) -> Tensor:
         self.before("conditions")
         return F.interpolate(features.last, scale_factor=self.scale, mode="nearest")
 

@@ -40,10 +40,10 @@ class TimedModel:
         with self.watch.part(SHARED):
             return self.model.features(lr)
 
-    def conditions(self, features: RRDBFeatures) -> Any:
+    def conditions(self, features: RRDBFeatures, *, once: bool = False) -> Any:
         """See :class:`srspace.models.inference.CandidateModel`."""
         with self.watch.part(SHARED):
-            return self.model.conditions(features)
+            return self.model.conditions(features, once=once)
 
 
 def timed_maker(maker: SinkMaker, watch: Stopwatch, label: Hashable) -> SinkMaker:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from srspace.errors import UsageError
-from srspace.models import DialFusion
+from srspace.models import DialFusion, replay
 from srspace.modes import TileInputs
 
 
@@ -61,7 +61,7 @@ class DialSink:
         parts = (self._lead, mean, deviation, self._regression, self._features, self._lr)
         balance = self._lr.new_full((1,), self.balance)
         batch = [part[None] for part in parts]
-        image: Tensor = self.network(*batch, balance)[0]
+        image = replay.run(self.network, self._lr[0].numel(), *batch, balance)[0]
         if self.network.head.weight.dtype == torch.float16 and not torch.isfinite(image).all():
             # The encoder's features went beyond float16's range.
             image = copy.deepcopy(self.network).float()(*batch, balance)[0]

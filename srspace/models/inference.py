@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from srspace.models import kernels
+from srspace.models import kernels, replay
 from srspace.models.convolution import layout_for
 from srspace.models.flow import DecoderConditions, FlowDecoder, latent_shapes
 from srspace.models.rrdb import RRDBFeatures, RRDBNet
@@ -39,8 +40,8 @@ class CandidateModel(Protocol):
     def features(self, lr: Tensor) -> RRDBFeatures:
         """What the encoder knows of ``(B, 3, h, w)`` in [0, 1]."""
 
-    def conditions(self, features: RRDBFeatures) -> Any:
-        """What all candidates of an image share."""
+    def conditions(self, features: RRDBFeatures, *, once: bool = False) -> Any:
+        """What all candidates of an image share; ``once``: they are all decoded at the same time."""
 
     def select(self, conditions: Any, index: Tensor) -> Any:
         """The conditions of some images of the batch, which may come several times; ``index`` is int64."""
@@ -85,6 +86,7 @@ class PreparedSRFlow:
         self._exact: _Encoder | None = None
         flow = model.flow if self.device == there else copy.deepcopy(model.flow).to(self.device)
         self.decoder = FlowDecoder(flow, self.dtype)
+        self._recorder = replay.Recorder(self.device)
         self._kernels: kernels.WarmUp | None = None
         self._lock = threading.Lock()
 
@@ -149,34 +151,64 @@ class PreparedSRFlow:
     @torch.no_grad()
     def features(self, lr: Tensor) -> RRDBFeatures:
         """The encoder's features of ``(B, 3, h, w)`` in [0, 1]."""
-        features = self._encoder(lr, self.config.stack_blocks, self.config.levels - 1, fused=self._fused(lr))
-        if self._source is not None and not torch.isfinite(features.last).all():
-            return self._exact_encoder()(lr, self.config.stack_blocks, self.config.levels - 1, fused=False)
-        return features
+        fused, stack_blocks, doublings = self._fused(lr), self.config.stack_blocks, self.config.levels - 1
+
+        def encode(lr: Tensor) -> list[Tensor]:
+            features = self._encoder(lr, stack_blocks, doublings, fused=fused)
+            checked = [torch.isfinite(features.last).all()] if self._source is not None else []
+            return [*_tensors(features), *checked]
+
+        found = [*self._run(("features", fused), encode, lr)]
+        if self._source is not None and not found.pop():
+            return self._exact_encoder()(lr, stack_blocks, doublings, fused=False)
+        return _features(found)
 
     @torch.no_grad()
-    def conditions(self, features: RRDBFeatures) -> DecoderConditions:
-        """What all candidates of an image share."""
-        maps = (*reversed(features.upsampled), features.last)
-        return self.decoder.conditions(maps, features.stacked, fused=self._fused(features.last))
+    def conditions(self, features: RRDBFeatures, *, once: bool = False) -> DecoderConditions | _Coming:
+        """See :class:`CandidateModel`."""
+        fused = self._fused(features.last)
+        return _Coming(features, fused) if once and self._records(features.last) else self._made(features, fused)
 
-    def select(self, conditions: DecoderConditions, index: Tensor) -> DecoderConditions:
+    def select(self, conditions: DecoderConditions | _Coming, index: Tensor) -> DecoderConditions | _Coming:
         """See :class:`CandidateModel`."""
         return conditions.select(index)
 
     @torch.no_grad()
-    def decode(self, latents: Sequence[Tensor], conditions: DecoderConditions) -> Tensor:
+    def decode(self, latents: Sequence[Tensor], conditions: DecoderConditions | _Coming) -> Tensor:
         """Candidates ``(B, 3, H, W)`` float32, unclamped, from latents ``(B, C, h, w)``, splits first.
 
         The conditions are of one image, or of B images, one for each candidate.
         """
-        return self.decoder(latents, conditions)
+        if isinstance(conditions, DecoderConditions):
+            return self.decoder(latents, conditions)
+        coming, count = conditions, len(latents)
+
+        def decode(*given: Tensor) -> list[Tensor]:
+            latents, rest = given[:count], given[count:]
+            index, maps = (None, rest) if coming.index is None else (rest[0], rest[1:])
+            made = self._made(_features(maps), coming.fused)
+            return [self.decoder(latents, made if index is None else made.select(index))]
+
+        index = [] if coming.index is None else [coming.index]
+        return self._recorder(("decode", coming.fused), decode, *latents, *index, *_tensors(coming.features))[0]
 
     @torch.no_grad()
     def regression(self, features: RRDBFeatures) -> Tensor:
         """The encoder's own super-resolution, ``(B, 3, H, W)`` float32, unclamped; ``features.last`` is enough."""
-        encoder = self._encoder if features.last.dtype == self._encoder.network.dtype else self._exact_encoder()
-        return encoder.network.head(features)
+        if features.last.dtype != self._encoder.network.dtype:
+            return self._exact_encoder().network.head(features)
+        head = self._encoder.network.head
+        return self._run("regression", lambda *maps: [head(_features(maps))], *_tensors(features))[0]
+
+    def _made(self, features: RRDBFeatures, fused: bool) -> DecoderConditions:
+        return self.decoder.conditions((*reversed(features.upsampled), features.last), features.stacked, fused=fused)
+
+    def _run(self, kind: Hashable, work: replay.Work, *inputs: Tensor) -> Sequence[Tensor]:
+        """What is made of tensors the first of which has the LR image's size."""
+        return self._recorder(kind, work, *inputs) if self._records(inputs[0]) else work(*inputs)
+
+    def _records(self, lr: Tensor) -> bool:
+        return self._recorder.serves(lr.shape[0] * lr.shape[2] * lr.shape[3], sum(self.bytes_per_pixel()))
 
     def _exact_encoder(self) -> _Encoder:
         """The encoder in float32, made when it is first needed."""
@@ -184,6 +216,33 @@ class PreparedSRFlow:
             if self._exact is None:
                 self._exact = _Encoder(prepared(self._source or self.encoder, self.device, torch.float32))
             return self._exact
+
+
+@dataclass(frozen=True)
+class _Coming:
+    """Conditions that are computed where they are used: recorded together, they need not be kept.
+
+    Attributes:
+        features: what they are computed of.
+        fused: as of :meth:`srspace.models.flow.FlowDecoder.conditions`.
+        index: see :meth:`CandidateModel.select`.
+    """
+
+    features: RRDBFeatures
+    fused: bool
+    index: Tensor | None = None
+
+    def select(self, index: Tensor) -> _Coming:
+        return replace(self, index=index)
+
+
+def _tensors(features: RRDBFeatures) -> list[Tensor]:
+    return [features.last, features.stacked, *features.upsampled]
+
+
+def _features(tensors: Sequence[Tensor]) -> RRDBFeatures:
+    last, stacked, *upsampled = tensors
+    return RRDBFeatures(last, stacked, tuple(upsampled))
 
 
 class _Encoder:
@@ -206,10 +265,14 @@ def _encoder_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
 def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
     """A copy of an encoder or a fusion network for inference; a fusion network still sums and returns float32.
 
+    It is not to be changed: what it does on a GPU may be recorded.
+
     Args:
         network: on any device.
         device: of the copy.
         dtype: of its convolutions.
     """
     twin = copy.deepcopy(network).eval().requires_grad_(False).to(device, dtype)
-    return twin.to(memory_format=layout_for(device))  # type: ignore[call-overload, no-any-return]
+    twin = twin.to(memory_format=layout_for(device))  # type: ignore[call-overload]
+    replay.enlist(twin, device)
+    return twin

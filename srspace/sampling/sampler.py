@@ -17,6 +17,7 @@ from torch import Tensor
 from srspace.config import SamplingConfig
 from srspace.devices import give_back_freed_memory, memory_cap, out_of_memory
 from srspace.errors import DeviceMemoryError
+from srspace.models import replay
 from srspace.models.inference import CandidateModel
 from srspace.modes import SinkMaker
 from srspace.sampling import defects
@@ -133,7 +134,8 @@ class GroupSampler:
             except (RuntimeError, MemoryError, OSError) as error:
                 if not out_of_memory(error):
                     raise
-                smaller = self.plan if len(stations) > 1 else self.plan.smaller()
+                kept = [replay.forget(station.model.device) for station in stations]
+                smaller = self.plan if any(kept) or len(stations) > 1 else self.plan.smaller()
                 if smaller is None:
                     raise DeviceMemoryError(str(self.model.device)) from error
             # Only here, outside of the handler, are the tensors of the failed attempt gone.
@@ -222,7 +224,8 @@ class GroupSampler:
             for chunk, station in zip(chunks, cycle(team), strict=False)
         )
         requested = _made_ahead(requests, _CHUNKS_AHEAD * len(team) if device.type == "cuda" else 0)
-        works = [TileWork(station.model, [self.lrs[n] for n in redraws], tile) for station in team]
+        lrs, once = [self.lrs[n] for n in redraws], len(chunks) <= len(team)
+        works = [TileWork(station.model, lrs, tile, once=once) for station in team]
         tees = [Tee(makers, works[0].inputs(owner)) for owner in range(len(known))]
         findings: list[Tensor] = []
         with in_order([partial(self._decoded, work, known) for work in works], requested) as decoded:

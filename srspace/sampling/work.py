@@ -26,12 +26,14 @@ class TileWork:
         model: the model.
         images: the whole LR images, ``(3, h, w)`` float32 in [0, 1] on the CPU.
         tile: the tile.
+        once: whether all candidates are decoded at the same time.
 
     Attributes:
         lr: ``(B, 3, h, w)``, the tile's outer part of each image, on the device.
     """
 
-    def __init__(self, model: CandidateModel, images: Sequence[Tensor], tile: Tile) -> None:
+    def __init__(self, model: CandidateModel, images: Sequence[Tensor], tile: Tile, *, once: bool = False) -> None:
+        self._once = once
         self.model, self.tile, self.scale = model, tile, model.scale
         # by numpy, for the reason that flat_parts has
         self._parts = torch.from_numpy(np.stack([tile.cut(image).numpy() for image in images]))
@@ -77,7 +79,7 @@ class TileWork:
         if self._conditions is None:
             features = self._encoded()
             _ = self._expected  # the encoder's head needs its memory before the conditions take theirs
-            self._conditions = self.model.conditions(features)
+            self._conditions = self.model.conditions(features, once=self._once)
             # The encoder's other maps take too much memory to be kept.
             self._features = RRDBFeatures(features.last, features.last[:, :0], ())
         index = self._index(owners)

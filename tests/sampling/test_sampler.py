@@ -310,11 +310,11 @@ class TestMemory:
         undisturbed = Sampler(prepared, lr, SamplingConfig()).collapse(MEAN.sink(2))
         conditions, tried = PreparedSRFlow.conditions, []
 
-        def limited(self, features):
+        def limited(self, features, **given):
             tried.append(features.last.shape[-1] * features.last.shape[-2])
             if tried[-1] > 64 * 64:
                 raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-            return conditions(self, features)
+            return conditions(self, features, **given)
 
         monkeypatch.setattr(PreparedSRFlow, "conditions", limited)
         drawing = Sampler(prepared, lr, SamplingConfig())
