@@ -310,6 +310,19 @@ class DeviceMemoryError(ResourceError):
         self.device = device
 
 
+class WorkerError(ResourceError):
+    """A process that was to upscale pictures died again and again.
+
+    Attributes:
+        device: where it computed.
+        times: how often.
+    """
+
+    def __init__(self, device: str, times: int) -> None:
+        super().__init__(f"the process for {device} died {times} times.")
+        self.device, self.times = device, times
+
+
 class MemoryLimitError(ResourceError):
     """A memory limit does not even hold the result.
 

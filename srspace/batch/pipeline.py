@@ -25,7 +25,7 @@ import psutil
 
 from srspace.batch.engine import Computed, Computer, Decoded, Reader, Writer
 from srspace.batch.outcome import Done, Failed, Kept, Made, Outcome, Source
-from srspace.batch.plan import DecidedPlan, Job, Plan
+from srspace.batch.plan import DecidedPlan, Job, PartOfPlan, Plan
 from srspace.batch.records import Recorded, Records
 from srspace.batch.retrying import retrying
 from srspace.batch.seats import Seats
@@ -216,7 +216,7 @@ class Pipeline:
 
     def __init__(
         self,
-        plan: Plan | DecidedPlan,
+        plan: Plan | PartOfPlan | DecidedPlan,
         stages: Stages,
         made: Made,
         settings: BatchSettings,

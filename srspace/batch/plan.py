@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from srspace.batch.candidates import candidate_path
@@ -157,6 +158,26 @@ class DecidedPlan:
     def decisions(self, made: Made) -> Iterator[Callable[[], Job]]:
         """As of :class:`Plan`."""
         return (partial(_itself, job) for job in self._jobs)
+
+
+class PartOfPlan:
+    """Some pictures of a plan.
+
+    Args:
+        plan: of all.
+        indices: of those.
+    """
+
+    def __init__(self, plan: Plan, indices: range) -> None:
+        self._plan, self._indices = plan, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def decisions(self, made: Made) -> Iterator[Callable[[], Job | Outcome]]:
+        """As of :class:`Plan`."""
+        wanted = self._indices
+        return islice(self._plan.decisions(made), wanted.start, wanted.stop, wanted.step)
 
 
 def kept_result(job: Job, header: Header | None, made: Made, source: Source | None = None) -> Kept:

@@ -22,6 +22,7 @@ from srspace.batch.pipeline import Progress
 from srspace.batch.plan import Job, Plan
 from srspace.batch.records import Recorded, Records
 from srspace.batch.remote import RemotePlan, Transfer, carried_out
+from srspace.batch.sending import pickled
 from srspace.batch.settings import BatchSettings
 from srspace.batch.workshop import Workshop
 from srspace.errors import CheckpointError, MissingExtraError, ResourceError, SRSpaceError, UsageError, WeightsError
@@ -254,7 +255,7 @@ class _Cluster:
             import pyarrow
 
             for group in ray.get(kept)():
-                yield pyarrow.table({"group": [_pickled(group)]})
+                yield pyarrow.table({"group": [pickled(group)]})
 
         # With other resources than the actors have, Ray does not make it a part of them.
         rows = begin.map_batches(in_rows, num_cpus=0)
@@ -276,15 +277,4 @@ class _Actor:
         self._work = worker()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {"made": _pickled(list(self._work(pickle.loads(row["group"]))))}
-
-
-def _pickled(made: list[Any]) -> bytes:
-    try:
-        return pickle.dumps(made)
-    except Exception:  # an error of some library that holds what cannot be sent
-        return pickle.dumps([_plain(one) for one in made])
-
-
-def _plain(one: Any) -> Any:
-    return replace(one, error=RuntimeError(repr(one.error))) if isinstance(one, Failed) else one
+        return {"made": pickled(list(self._work(pickle.loads(row["group"]))))}

@@ -11,7 +11,8 @@ from srspace.batch.deciding import Chosen, Decision, Named, checksums
 from srspace.batch.engine import Computer, Reader, Writer
 from srspace.batch.outcome import Made
 from srspace.batch.pipeline import Flow, Pipeline, Progress, Run, Stages
-from srspace.batch.plan import DecidedPlan, Job, Plan
+from srspace.batch.plan import DecidedPlan, Job, PartOfPlan, Plan
+from srspace.batch.processes import ProcessFlow, devices_for
 from srspace.batch.records import Recorded, Records, fingerprint
 from srspace.batch.remote import RemoteFlow, RemotePlan
 from srspace.batch.settings import BatchSettings
@@ -108,6 +109,8 @@ class Workshop:
                 flow = RayFlow(self, plan, progress, records)
             elif isinstance(plan, RemotePlan):
                 flow = RemoteFlow(self, plan, progress, records)
+            elif devices := devices_for(settings, plan):
+                flow = ProcessFlow(self, plan, devices, progress, records)
             else:
                 flow = self._pipeline(plan, progress, records)
         except BaseException:
@@ -128,9 +131,23 @@ class Workshop:
         """
         return Run(len(jobs), self._pipeline(DecidedPlan(jobs), None, recorded))
 
+    def run_part(self, plan: Plan, indices: range, recorded: Recorded | None = None) -> Run:
+        """Carry out a part of a plan.
+
+        Args:
+            plan: of all pictures.
+            indices: of those that are to be done.
+            recorded: what records tell of their results.
+
+        Raises:
+            SRSpaceError: as for :meth:`run`.
+        """
+        part = PartOfPlan(plan, indices)
+        return Run(len(part), self._pipeline(part, None, recorded))
+
     def _pipeline(
         self,
-        plan: Plan | DecidedPlan,
+        plan: Plan | PartOfPlan | DecidedPlan,
         progress: Callable[[Progress], None] | None,
         records: Records | Recorded | None,
     ) -> Pipeline:

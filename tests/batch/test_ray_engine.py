@@ -17,8 +17,9 @@ import pytest
 
 from srspace.batch import BatchSettings, Done, Failed, Kept, Plan, earlier, ray_engine, upscale_files
 from srspace.batch.inputs import find_inputs
-from srspace.batch.ray_engine import _Cluster, _pickled, decided_groups, start
+from srspace.batch.ray_engine import _Cluster, decided_groups, start
 from srspace.batch.records import Records
+from srspace.batch.sending import pickled
 from srspace.batch.workshop import Workshop
 from srspace.config import SamplingConfig
 from srspace.errors import UsageError
@@ -199,5 +200,5 @@ def test_errors_that_cannot_be_sent_are_told_in_words(settings: BatchSettings):
     from srspace.batch.outcome import Made
 
     error = RuntimeError("it", lambda: None)
-    (told,) = pickle.loads(_pickled([Failed("a", "b", Made(), error)]))
+    (told,) = pickle.loads(pickled([Failed("a", "b", Made(), error)]))
     assert "RuntimeError" in str(told.error)

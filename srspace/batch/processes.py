@@ -1,0 +1,273 @@
+"""A folder on several GPUs: one process for each.
+
+Python launches what a GPU computes, reads and writes; one interpreter keeps about two GPUs at work. The processes share
+nothing. Each is given every n-th picture, and works on them as a run on one GPU does.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from srspace import modes
+from srspace.batch.outcome import Done, Failed, Made, Outcome
+from srspace.batch.pipeline import Progress
+from srspace.batch.plan import Job, Plan
+from srspace.batch.records import Recorded, Records
+from srspace.batch.sending import STOP, Task
+from srspace.batch.settings import BatchSettings
+from srspace.errors import WorkerError
+
+if TYPE_CHECKING:
+    from srspace.batch.remote import RemotePlan
+    from srspace.batch.workshop import Workshop
+
+FEWEST = 100
+"""Pictures for each process: it takes several seconds to begin."""
+
+_STARTS = 3
+_SECONDS = 5.0
+_CORES = 4
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def devices_for(settings: BatchSettings, plan: Plan | RemotePlan) -> list[str]:
+    """The devices that get a process each; none where threads of this process do as well.
+
+    Args:
+        settings: of the run.
+        plan: of the run.
+
+    Raises:
+        UsageError: there is no such device.
+        ResourceError: likewise.
+    """
+    if "," not in settings.device and settings.device != "cuda:all":
+        return []
+    from srspace.devices import pick_devices  # loads torch
+
+    devices = pick_devices(settings.device)
+    mode = settings.known_mode
+    usual = mode.name in modes.every() and modes.find(mode.name) == mode  # another one is known to this process alone
+    here = not isinstance(plan, Plan) or any(job.streamed or job.target is None for job in plan.jobs)
+    if devices[0].type != "cuda" or len(plan) < FEWEST * len(devices) or here or not usual:
+        return []
+    return [f"cuda:{device.index or 0}" for device in devices] if len(devices) > 1 else []
+
+
+class ProcessFlow:
+    """Moves the pictures of a run through processes.
+
+    Args:
+        workshop: knows the settings. It loads no weights here.
+        plan: what to do.
+        devices: one for each process.
+        progress: called when a picture has its outcome.
+        records: take a record of each, and tell what is done.
+    """
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        plan: Plan,
+        devices: Sequence[str],
+        progress: Callable[[Progress], None] | None,
+        records: Records | None,
+    ) -> None:
+        self._settings, self._made, self._plan, self._devices = workshop.settings, workshop.expected(), plan, devices
+        self._progress, self._records = progress, records
+        self._workers: list[_Worker] = []
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """As of :class:`srspace.batch.pipeline.Flow`."""
+        self._stopping.set()
+        for worker in list(self._workers):
+            worker.stop()
+
+    def outcomes(self) -> Generator[Outcome, None, None]:
+        """As of :class:`srspace.batch.pipeline.Flow`."""
+        recorded = None if self._records is None else self._records.recorded
+        count = len(self._devices)
+        try:
+            for k, device in enumerate(self._devices):
+                own = self._settings_on(device)
+                self._workers.append(_Worker(own, self._plan, range(k, len(self._plan), count), device, recorded))
+            for index in range(len(self._plan)):
+                outcome = self._next(index)
+                if outcome is None:
+                    break
+                yield self._told(index, outcome)
+                if self._settings.fail_fast and isinstance(outcome, Failed):
+                    self.stop()
+            for worker in self._workers if self._stopping.is_set() else ():
+                for outcome in worker.rest():
+                    yield self._told(len(self._plan) - 1, outcome)
+        finally:
+            for worker in self._workers:
+                worker.end()
+
+    def _settings_on(self, device: str) -> BatchSettings:
+        """Those of one process: several on one device share its memory."""
+        settings, limit = self._settings, self._settings.sampling.max_memory
+        if limit is None:
+            return settings
+        return replace(settings, sampling=replace(settings.sampling, max_memory=limit // self._devices.count(device)))
+
+    def _next(self, index: int) -> Outcome | None:
+        """The outcome of a picture; None where the run is being ended."""
+        worker = self._workers[index % len(self._workers)]
+        while not self._stopping.is_set():
+            found = worker.next()
+            if isinstance(found, Exception):
+                raise found
+            if found is not None:
+                return found
+            if self._stopping.is_set():
+                return None
+            if not worker.start_again():
+                (decide,) = islice(self._plan.decisions(self._made), index, index + 1)
+                return _failed(decide(), self._made, WorkerError(worker.device, _STARTS))
+        return None
+
+    def _told(self, index: int, outcome: Outcome) -> Outcome:
+        if self._records is not None:
+            self._records.add(outcome)
+        if self._progress is not None and isinstance(outcome, Done | Failed):
+            self._progress(Progress(outcome.input, index, len(self._plan), 1.0))
+        return outcome
+
+
+class _Worker:
+    """A process at work on every n-th picture.
+
+    Attributes:
+        device: where it computes.
+    """
+
+    def __init__(
+        self, settings: BatchSettings, plan: Plan, indices: range, device: str, recorded: Recorded | None
+    ) -> None:
+        local = replace(settings, device=_visible(device)[0], records=None, resume=None, fail_fast=False)
+        self.device, self._task, self._starts = device, Task(local, plan, indices, recorded), 0
+        self._over = False
+        self._start()
+
+    def next(self) -> Outcome | Exception | None:
+        """What became of its next picture, or why it cannot go on; None when it has ended.
+
+        It must not have told of its last picture yet.
+        """
+        if self._over:
+            return None
+        made: list[Any] | None = self._made.get()
+        if not made:
+            self._over = True
+            return None
+        (one,) = made
+        if isinstance(one, Exception):
+            return one
+        self._task = replace(self._task, indices=self._task.indices[1:])
+        return self._named(one)
+
+    def rest(self) -> Iterator[Outcome]:
+        """What it tells before it ends, once it was asked to."""
+        while (outcome := self.next()) is not None:
+            if isinstance(outcome, Outcome):
+                yield outcome
+
+    def stop(self) -> None:
+        """Ask it to end soon; it may be in the middle of anything."""
+        self._asked.put(STOP)
+
+    def start_again(self) -> bool:
+        """Go on with the pictures that it has told nothing of; returns whether it is worth while."""
+        if self._starts == _STARTS:
+            return False
+        self.end()
+        self._start()
+        return True
+
+    def end(self) -> None:
+        """End it, and wait for that; what it is writing is given a few seconds."""
+        self.stop()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_SECONDS)
+        self._process.kill()
+        self._process.wait()
+        self._asked.put(b"")
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self) -> None:
+        self._starts += 1
+        self._over = False
+        # A group of its own: what is typed at the terminal is for this process.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "srspace.batch.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env=_environment(self.device), start_new_session=True,
+        )  # fmt: skip
+        self._made, self._asked = SimpleQueue[Any](), SimpleQueue[bytes]()
+        self._asked.put(pickle.dumps(self._task))
+        self._threads = [
+            threading.Thread(target=_read, args=(self._process.stdout, self._made), daemon=True),
+            threading.Thread(target=_write, args=(self._process.stdin, self._asked), daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _named(self, outcome: Outcome) -> Outcome:
+        """With the device as this process calls it."""
+        if outcome.made.device is None:
+            return outcome
+        return replace(outcome, made=replace(outcome.made, device=self.device))
+
+
+def _read(pipe: Any, made: SimpleQueue[Any]) -> None:
+    """Take what a process tells as it comes, so that it never waits for others; None at the end."""
+    with pipe:
+        try:
+            while told := pickle.load(pipe):
+                made.put(told)
+        except Exception:  # it died, and what it was about to tell is cut short
+            pass
+    made.put(None)
+
+
+def _write(pipe: Any, asked: SimpleQueue[bytes]) -> None:
+    """Hand on what a process is asked; a task waits until it has begun."""
+    with suppress(OSError), pipe:  # it may have ended
+        while data := asked.get():
+            pipe.write(data)
+            pipe.flush()
+
+
+def _failed(decided: Job | Outcome, made: Made, error: Exception) -> Outcome:
+    return Failed(decided.input, decided.output, made, error) if isinstance(decided, Job) else decided
+
+
+def _visible(device: str) -> tuple[str, str | None]:
+    """What a process calls a device that is the only one it sees, and how it is made so."""
+    kind, _, index = device.partition(":")
+    if kind != "cuda":
+        return device, None
+    there = os.environ.get(_VISIBLE)
+    return "cuda", index if there is None else there.split(",")[int(index)]
+
+
+def _environment(device: str) -> dict[str, str]:
+    _, seen = _visible(device)
+    added = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    if seen is not None:
+        # Helpers of operations on the CPU wait busily, one for each core.
+        added |= {_VISIBLE: seen, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(_CORES))}
+    return os.environ | added

@@ -1,0 +1,50 @@
+"""A process that upscales a part of a run's pictures: ``python -m srspace.batch.worker``, for one GPU of several.
+
+It is given its task by standard input, and tells the outcomes by standard output. A byte more on standard input asks
+it to end soon; where that is closed, nobody is there any more, and it ends at once.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import threading
+from typing import BinaryIO
+
+from srspace.batch.pipeline import Run
+from srspace.batch.sending import Task, pickled
+from srspace.batch.workshop import Workshop
+from srspace.errors import SRSpaceError
+
+
+def main() -> None:
+    """Carry out the task; the list of an outcome for each picture, or of an error, and at the end an empty one."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else is printed
+    inbox = sys.stdin.buffer
+    try:
+        task: Task = pickle.load(inbox)
+        run = Workshop(task.settings).run_part(task.plan, task.indices, task.recorded)
+        threading.Thread(target=_listen, args=(inbox, run), daemon=True).start()
+        for outcome in run:
+            _send(out, pickled([outcome]))
+    except SRSpaceError as error:
+        _send(out, pickle.dumps([error]))
+    _send(out, pickle.dumps([]))
+    os._exit(0)  # the thread that listens holds standard input, which would be closed in good order
+
+
+def _send(out: BinaryIO, data: bytes) -> None:
+    out.write(data)
+    out.flush()
+
+
+def _listen(inbox: BinaryIO, run: Run) -> None:
+    while inbox.read(1):
+        run.stop()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""A process for each of several devices; here, where there may be no GPU, they are told to take the CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from srspace import modes
+from srspace.batch import BatchSettings, Done, Failed, Kept, Plan, processes, upscale_files, workshop
+from srspace.batch.inputs import find_inputs
+from srspace.batch.outcome import Made
+from srspace.batch.plan import PartOfPlan
+from srspace.config import SamplingConfig
+from srspace.errors import CheckpointError, WorkerError
+from tests.pictures import picture
+
+SCRIPT = """
+import sys
+from srspace.batch import BatchSettings, upscale_files, workshop
+from srspace.config import SamplingConfig
+
+workshop.devices_for = lambda settings, plan: ["cpu", "cpu"]
+weights, folder, out = sys.argv[1:]
+settings = BatchSettings(weights=weights, mode="mean", sampling=SamplingConfig(samples=2), device="cpu", output=out)
+for outcome in upscale_files(folder, settings):
+    print(outcome.status, flush=True)
+"""
+
+
+@pytest.fixture
+def settings(tiny: Path, tmp_path: Path) -> BatchSettings:
+    return BatchSettings(
+        weights=str(tiny / "x4"), mode="mean", sampling=SamplingConfig(samples=2), device="cpu",
+        output=tmp_path / "out", records=tmp_path / "r.jsonl",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Pictures that are computed one by one: rounding depends on how many are computed together."""
+    for index in range(9):
+        picture(tmp_path / "in" / f"{index:02}.png", (8 + index, 6), seed=index)
+    (tmp_path / "in" / "05.png").write_bytes(b"no picture")
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes."""
+    monkeypatch.setattr(workshop, "devices_for", lambda settings, plan: ["cpu", "cpu"])
+
+
+def here(settings: BatchSettings, tmp_path: Path) -> BatchSettings:
+    return replace(settings, output=tmp_path / "here", records=tmp_path / "here.jsonl")
+
+
+def workers(process: psutil.Process | None = None) -> list[psutil.Process]:
+    found = (process or psutil.Process()).children(recursive=True)
+    return [p for p in found if p.is_running() and "srspace.batch.worker" in p.cmdline()]
+
+
+def test_they_do_what_one_does(folder: Path, settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    alone = list(upscale_files(folder, here(settings, tmp_path)))
+    monkeypatch.setattr(workshop, "devices_for", lambda settings, plan: ["cpu", "cpu"])
+    told: list[str] = []
+    run = upscale_files(folder, settings, lambda progress: told.append(progress.name))
+    found = list(run)
+    assert len(run) == 9 and not workers()
+    assert [o.input for o in found] == [o.input for o in alone] == told
+    assert [type(o) for o in found] == [type(o) for o in alone] and Counter(map(type, found)) == {Done: 8, Failed: 1}
+    for a, b in zip(alone, found, strict=True):
+        assert a.made == b.made or isinstance(a, Failed)
+        if isinstance(a, Done) and isinstance(b, Done):
+            assert Path(a.output).read_bytes() == Path(b.output).read_bytes()
+        elif isinstance(a, Failed) and isinstance(b, Failed):
+            assert str(a.error) == str(b.error)
+    records = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert records == [o.record() for o in found]
+    picture(folder / "03.png", (9, 6), seed=99)  # its result is not that of this picture any more
+    again = {Path(o.input).name: type(o) for o in upscale_files(folder, settings)}
+    assert again.pop("03.png") is Done and again.pop("05.png") is Failed and set(again.values()) == {Kept}
+
+
+def test_one_that_is_killed_is_begun_again(two: None, folder: Path, settings: BatchSettings, tmp_path: Path):
+    run = upscale_files(folder, settings)
+    first = next(run)
+    killed = workers()[1]
+    os.kill(killed.pid, signal.SIGKILL)
+    found = [first, *run]
+    assert Counter("05" in o.input or type(o) in (Done, Kept) for o in found) == {True: 9}
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == [
+        f"{k:02}_x4.png" for k in range(9) if k != 5
+    ]
+
+
+def test_those_that_cannot_begin_fail_their_pictures(
+    two: None, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(processes, "_environment", lambda device: os.environ | {"PYTHONHOME": "/nowhere"})
+    found = list(upscale_files(folder, settings))
+    assert [type(o) for o in found] == [Failed] * 9
+    assert {str(o.error) for o in found if isinstance(o, Failed)} == {"the process for cpu died 3 times."}
+    assert isinstance(found[0], Failed) and isinstance(found[0].error, WorkerError)
+    assert list(upscale_files(folder, replace(settings, fail_fast=True), None))[1:] == []
+
+
+def test_a_run_that_is_stopped_ends_soon_and_leaves_no_process(two: None, folder: Path, settings: BatchSettings):
+    for index in range(40):
+        picture(folder / f"1{index:02}.png", (9, 7), seed=index)
+    run = upscale_files(folder, settings)
+    found = [next(run)]
+    run.stop()
+    found += run
+    assert len(found) < 30 and not workers()
+    results = [path for path in Path(str(settings.output)).iterdir() if not path.name.startswith(".")]
+    assert {Path(o.output) for o in found if isinstance(o, Done)} == set(results)
+
+
+def test_damaged_weights_end_the_run(two: None, folder: Path, settings: BatchSettings, tmp_path: Path):
+    import shutil
+
+    shutil.copytree(str(settings.weights), tmp_path / "bad")
+    (tmp_path / "bad" / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+        list(upscale_files(folder, replace(settings, weights=str(tmp_path / "bad"))))
+    assert not workers()
+
+
+def test_they_do_not_outlive_a_run_that_is_killed(folder: Path, settings: BatchSettings, tmp_path: Path):
+    for index in range(200):
+        picture(folder / f"1{index:02}.png", (30, 30), seed=index)
+    command = [sys.executable, "-c", SCRIPT, str(settings.weights), str(folder), str(tmp_path / "killed")]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        mine = workers(psutil.Process(process.pid))
+        assert len(mine) == 2
+        process.kill()
+    _, alive = psutil.wait_procs(mine, timeout=30)
+    assert not alive
+
+
+def test_a_part_of_a_plan(folder: Path, settings: BatchSettings):
+    plan = Plan(find_inputs([folder], recursive=False), settings, 4)
+    part = PartOfPlan(plan, range(1, 9, 3))
+    assert len(part) == 3
+    assert [Path(decide().input).name for decide in part.decisions(Made())] == ["01.png", "04.png", "07.png"]
+
+
+class TestWhen:
+    @pytest.fixture(autouse=True)
+    def gpus(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def present(names: str) -> list[torch.device]:
+            count = 4 if names == "cuda:all" else 0
+            return [torch.device("cuda", k) for k in range(count)] or [torch.device(n) for n in names.split(",")]
+
+        monkeypatch.setattr("srspace.devices.pick_devices", present)
+        monkeypatch.setattr(processes, "FEWEST", 2)
+
+    def found(self, folder: Path, settings: BatchSettings, **changes: object) -> list[str]:
+        settings = replace(settings, **{"device": "cuda:all"} | changes)  # type: ignore[arg-type]
+        return processes.devices_for(settings, Plan(find_inputs([folder], recursive=False), settings, 4))
+
+    def test_several_gpus_get_one_each_where_there_are_enough_pictures(
+        self, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+    ):
+        assert self.found(folder, settings) == ["cuda:0", "cuda:1", "cuda:2", "cuda:3"]
+        assert self.found(folder, settings, device="cuda:1,cuda:1") == ["cuda:1", "cuda:1"]
+        monkeypatch.setattr(processes, "FEWEST", 3)
+        assert self.found(folder, settings) == []
+
+    @pytest.mark.parametrize("device", ["cuda", "cuda:1", "cpu,cpu", "auto"])
+    def test_one_gpu_and_cpus_get_none(self, folder: Path, settings: BatchSettings, device: str):
+        assert self.found(folder, settings, device=device) == []
+
+    def test_a_mode_that_only_this_process_knows_stays_here(self, folder: Path, settings: BatchSettings):
+        assert self.found(folder, settings, mode=replace(modes.find("mean"), help="mine")) == []
+
+    def test_what_is_piped_stays_here(self, folder: Path, settings: BatchSettings):
+        settings = replace(settings, device="cuda:0,cuda:1", output="-")
+        plan = Plan(find_inputs([folder / "00.png"], recursive=False), settings, 4)
+        assert processes.devices_for(settings, plan) == []
+
+
+def test_a_process_sees_its_own_gpu_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert processes._environment("cuda:2")["CUDA_VISIBLE_DEVICES"] == "2"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-5")
+    assert processes._environment("cuda:1")["CUDA_VISIBLE_DEVICES"] == "GPU-5"
+    assert processes._environment("cpu")["CUDA_VISIBLE_DEVICES"] == "4,GPU-5"
+
+
+def test_processes_on_one_device_share_its_memory(folder: Path, settings: BatchSettings):
+    settings = replace(settings, sampling=SamplingConfig(samples=2, max_memory=2**32))
+    shop = workshop.Workshop(settings)
+    plan = Plan(find_inputs([folder], recursive=False), shop.settings, 4)
+    flow = processes.ProcessFlow(shop, plan, ["cuda:0", "cuda:1", "cuda:1"], None, None)
+    limits = [flow._settings_on(device).sampling.max_memory for device in ("cuda:0", "cuda:1")]
+    assert limits == [2**32, 2**31]
