@@ -1,7 +1,7 @@
 """How training and upscaling scale with GPUs: images per second on 1, 2 and 4 of one host.
 
     python tests/gpu_scaling.py train                    # of a flow, 16 patches of 160 pixels a GPU
-    python tests/gpu_scaling.py upscale --pictures 400   # to results of one megapixel
+    python tests/gpu_scaling.py upscale                  # to results of one megapixel
     python tests/gpu_scaling.py one --side 2000          # a single picture, which all of them compute
 
 With --device cpu the same is done by processes, or by threads, of one CPU; that only shows that it works.
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--kind", default="flow")
     parser.add_argument("--iterations", type=int, default=400)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--pictures", type=int, default=400)
+    parser.add_argument("--pictures", type=int, default=1600)
     parser.add_argument("--weights", default="srflow-da-x4-lite", help="in 'upscale'")
     parser.add_argument("--mode", default="mean")
     parser.add_argument("--samples", type=int)

@@ -11,17 +11,17 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from srspace import modes
 from srspace.batch.outcome import Done, Failed, Made, Outcome
 from srspace.batch.pipeline import Progress
-from srspace.batch.plan import Job, Plan
+from srspace.batch.plan import Job, PartOfPlan, Plan
 from srspace.batch.records import Recorded, Records
 from srspace.batch.sending import STOP, Task
 from srspace.batch.settings import BatchSettings
@@ -86,6 +86,7 @@ class ProcessFlow:
         self._settings, self._made, self._plan, self._devices = workshop.settings, workshop.expected(), plan, devices
         self._progress, self._records = progress, records
         self._workers: list[_Worker] = []
+        self._events: SimpleQueue[_Event] = SimpleQueue()
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -100,21 +101,53 @@ class ProcessFlow:
         count = len(self._devices)
         try:
             for k, device in enumerate(self._devices):
-                own = self._settings_on(device)
-                self._workers.append(_Worker(own, self._plan, range(k, len(self._plan), count), device, recorded))
+                own, indices = self._settings_on(device), range(k, len(self._plan), count)
+                self._workers.append(_Worker(own, self._plan, indices, device, recorded, self._events))
             for index in range(len(self._plan)):
-                outcome = self._next(index)
-                if outcome is None:
+                worker = self._workers[index % count]
+                while (not worker.told or not self._events.empty()) and not self._stopping.is_set():
+                    self._take()
+                if self._stopping.is_set():
                     break
-                yield self._told(index, outcome)
-                if self._settings.fail_fast and isinstance(outcome, Failed):
-                    self.stop()
-            for worker in self._workers if self._stopping.is_set() else ():
-                for outcome in worker.rest():
-                    yield self._told(len(self._plan) - 1, outcome)
+                yield self._reported(index, worker.told.popleft())
+            while any(not worker.over for worker in self._workers if self._stopping.is_set()):
+                self._take()
+            for worker in self._workers:
+                while worker.told:
+                    yield self._reported(len(self._plan) - 1, worker.told.popleft())
         finally:
             for worker in self._workers:
                 worker.end()
+
+    def _take(self) -> None:
+        """Take what some worker tells next, whatever its turn, for a record of it is to be there at once."""
+        worker, told = self._events.get()
+        if isinstance(told, Exception):
+            raise told
+        if told is None:
+            if self._stopping.is_set() or not worker.indices:
+                worker.over = True
+            elif not worker.start_again():
+                worker.over = True
+                for decide in PartOfPlan(self._plan, worker.indices).decisions(self._made):
+                    if self._stopping.is_set():
+                        break
+                    self._add(worker, _failed(decide(), self._made, WorkerError(worker.device, _STARTS)))
+            return
+        worker.indices = worker.indices[1:]
+        self._add(worker, told)
+
+    def _add(self, worker: _Worker, outcome: Outcome) -> None:
+        worker.told.append(outcome)
+        if self._records is not None:
+            self._records.add(outcome)
+        if self._settings.fail_fast and isinstance(outcome, Failed):
+            self.stop()
+
+    def _reported(self, index: int, outcome: Outcome) -> Outcome:
+        if self._progress is not None and isinstance(outcome, Done | Failed):
+            self._progress(Progress(outcome.input, index, len(self._plan), 1.0))
+        return outcome
 
     def _settings_on(self, device: str) -> BatchSettings:
         """Those of one process: several on one device share its memory."""
@@ -123,74 +156,33 @@ class ProcessFlow:
             return settings
         return replace(settings, sampling=replace(settings.sampling, max_memory=limit // self._devices.count(device)))
 
-    def _next(self, index: int) -> Outcome | None:
-        """The outcome of a picture; None where the run is being ended."""
-        worker = self._workers[index % len(self._workers)]
-        while not self._stopping.is_set():
-            found = worker.next()
-            if isinstance(found, Exception):
-                raise found
-            if found is not None:
-                return found
-            if self._stopping.is_set():
-                return None
-            if not worker.start_again():
-                (decide,) = islice(self._plan.decisions(self._made), index, index + 1)
-                return _failed(decide(), self._made, WorkerError(worker.device, _STARTS))
-        return None
-
-    def _told(self, index: int, outcome: Outcome) -> Outcome:
-        if self._records is not None:
-            self._records.add(outcome)
-        if self._progress is not None and isinstance(outcome, Done | Failed):
-            self._progress(Progress(outcome.input, index, len(self._plan), 1.0))
-        return outcome
-
 
 class _Worker:
     """A process at work on every n-th picture.
 
     Attributes:
         device: where it computes.
+        indices: of the pictures that it has told nothing of.
+        told: what it has told, and nobody has asked for yet.
+        over: whether it tells nothing more.
     """
 
     def __init__(
-        self, settings: BatchSettings, plan: Plan, indices: range, device: str, recorded: Recorded | None
-    ) -> None:
-        local = replace(settings, device=_visible(device)[0], records=None, resume=None, fail_fast=False)
-        self.device, self._task, self._starts = device, Task(local, plan, indices, recorded), 0
-        self._over = False
+        self, settings: BatchSettings, plan: Plan, indices: range, device: str, recorded: Recorded | None,
+        events: SimpleQueue[_Event],
+    ) -> None:  # fmt: skip
+        self._settings, self._plan, self._recorded, self._events = settings, plan, recorded, events
+        self.device, self.indices = device, indices
+        self.told: deque[Outcome] = deque()
+        self.over, self._starts = False, 0
         self._start()
-
-    def next(self) -> Outcome | Exception | None:
-        """What became of its next picture, or why it cannot go on; None when it has ended.
-
-        It must not have told of its last picture yet.
-        """
-        if self._over:
-            return None
-        made: list[Any] | None = self._made.get()
-        if not made:
-            self._over = True
-            return None
-        (one,) = made
-        if isinstance(one, Exception):
-            return one
-        self._task = replace(self._task, indices=self._task.indices[1:])
-        return self._named(one)
-
-    def rest(self) -> Iterator[Outcome]:
-        """What it tells before it ends, once it was asked to."""
-        while (outcome := self.next()) is not None:
-            if isinstance(outcome, Outcome):
-                yield outcome
 
     def stop(self) -> None:
         """Ask it to end soon; it may be in the middle of anything."""
         self._asked.put(STOP)
 
     def start_again(self) -> bool:
-        """Go on with the pictures that it has told nothing of; returns whether it is worth while."""
+        """Go on with the rest of the pictures; returns whether it is worth while."""
         if self._starts == _STARTS:
             return False
         self.end()
@@ -210,20 +202,32 @@ class _Worker:
 
     def _start(self) -> None:
         self._starts += 1
-        self._over = False
         # A group of its own: what is typed at the terminal is for this process.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "srspace.batch.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env=_environment(self.device), start_new_session=True,
         )  # fmt: skip
-        self._made, self._asked = SimpleQueue[Any](), SimpleQueue[bytes]()
-        self._asked.put(pickle.dumps(self._task))
+        kind, _ = _visible(self.device)
+        local = replace(self._settings, device=kind, records=None, resume=None, fail_fast=False)
+        self._asked = SimpleQueue[bytes]()
+        self._asked.put(pickle.dumps(Task(local, self._plan, self.indices, self._recorded)))
         self._threads = [
-            threading.Thread(target=_read, args=(self._process.stdout, self._made), daemon=True),
+            threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True),
             threading.Thread(target=_write, args=(self._process.stdin, self._asked), daemon=True),
         ]
         for thread in self._threads:
             thread.start()
+
+    def _read(self, pipe: Any) -> None:
+        """Take what it tells as it comes, so that it never waits for others; None at the end."""
+        with pipe:
+            try:
+                while told := pickle.load(pipe):
+                    (one,) = told
+                    self._events.put((self, one if isinstance(one, Exception) else self._named(one)))
+            except Exception:  # it died, and what it was about to tell is cut short
+                pass
+        self._events.put((self, None))
 
     def _named(self, outcome: Outcome) -> Outcome:
         """With the device as this process calls it."""
@@ -232,15 +236,7 @@ class _Worker:
         return replace(outcome, made=replace(outcome.made, device=self.device))
 
 
-def _read(pipe: Any, made: SimpleQueue[Any]) -> None:
-    """Take what a process tells as it comes, so that it never waits for others; None at the end."""
-    with pipe:
-        try:
-            while told := pickle.load(pipe):
-                made.put(told)
-        except Exception:  # it died, and what it was about to tell is cut short
-            pass
-    made.put(None)
+_Event = tuple[_Worker, Outcome | Exception | None]
 
 
 def _write(pipe: Any, asked: SimpleQueue[bytes]) -> None:

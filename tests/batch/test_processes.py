@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -20,6 +23,8 @@ from srspace.batch import BatchSettings, Done, Failed, Kept, Plan, processes, up
 from srspace.batch.inputs import find_inputs
 from srspace.batch.outcome import Made
 from srspace.batch.plan import PartOfPlan
+from srspace.batch.records import Records
+from srspace.batch.sending import Task
 from srspace.config import SamplingConfig
 from srspace.errors import CheckpointError, WorkerError
 from tests.pictures import picture
@@ -65,8 +70,12 @@ def here(settings: BatchSettings, tmp_path: Path) -> BatchSettings:
 
 
 def workers(process: psutil.Process | None = None) -> list[psutil.Process]:
-    found = (process or psutil.Process()).children(recursive=True)
-    return [p for p in found if p.is_running() and "srspace.batch.worker" in p.cmdline()]
+    found = []
+    for child in (process or psutil.Process()).children(recursive=True):
+        with suppress(psutil.Error):  # it ends just now
+            if "srspace.batch.worker" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def test_they_do_what_one_does(folder: Path, settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -85,22 +94,52 @@ def test_they_do_what_one_does(folder: Path, settings: BatchSettings, tmp_path: 
         elif isinstance(a, Failed) and isinstance(b, Failed):
             assert str(a.error) == str(b.error)
     records = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
-    assert records == [o.record() for o in found]
+    assert sorted(records, key=lambda record: record["input"]) == [o.record() for o in found]
     picture(folder / "03.png", (9, 6), seed=99)  # its result is not that of this picture any more
     again = {Path(o.input).name: type(o) for o in upscale_files(folder, settings)}
     assert again.pop("03.png") is Done and again.pop("05.png") is Failed and set(again.values()) == {Kept}
 
 
+def test_records_do_not_wait_for_their_turn(
+    folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    made: list[Any] = []
+
+    class Worker:
+        def __init__(self, settings, plan, indices, device, recorded, events) -> None:
+            self.indices, self.told, self.over = indices, deque(), False
+            made.append(self)
+            if len(made) == 2:
+                first, second = made
+                for worker, index in ((second, 1), (second, 3), (second, 5), (first, 0), (first, 2), (second, 7)):
+                    events.put((worker, Failed(str(index), None, Made(), ValueError())))
+                for index in (4, 6, 8):
+                    events.put((first, Failed(str(index), None, Made(), ValueError())))
+
+        def end(self) -> None:
+            pass
+
+    monkeypatch.setattr(processes, "_Worker", Worker)
+    shop = workshop.Workshop(settings)
+    plan = Plan(find_inputs([folder], recursive=False), shop.settings, 4)
+    with Records(tmp_path / "records.jsonl") as records:
+        outcomes = processes.ProcessFlow(shop, plan, ["cpu", "cpu"], None, records).outcomes()
+        assert next(outcomes).input == "0"
+        lines = (tmp_path / "records.jsonl").read_text().splitlines()
+        assert [json.loads(line)["input"] for line in lines] == list("135027468")
+        assert [outcome.input for outcome in outcomes] == list("12345678")
+
+
 def test_one_that_is_killed_is_begun_again(two: None, folder: Path, settings: BatchSettings, tmp_path: Path):
+    for index in range(60):
+        picture(folder / f"1{index:02}.png", (30, 30), seed=index)
     run = upscale_files(folder, settings)
     first = next(run)
-    killed = workers()[1]
-    os.kill(killed.pid, signal.SIGKILL)
+    os.kill(workers()[1].pid, signal.SIGKILL)
     found = [first, *run]
-    assert Counter("05" in o.input or type(o) in (Done, Kept) for o in found) == {True: 9}
-    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == [
-        f"{k:02}_x4.png" for k in range(9) if k != 5
-    ]
+    assert [type(o) for o in found if not isinstance(o, Done | Kept)] == [Failed] and len(found) == 69
+    results = {path.name for path in (tmp_path / "out").glob("[!.]*")}
+    assert results == {f"{path.stem}_x4.png" for path in folder.iterdir() if path.stem != "05"}
 
 
 def test_those_that_cannot_begin_fail_their_pictures(
@@ -148,6 +187,21 @@ def test_they_do_not_outlive_a_run_that_is_killed(folder: Path, settings: BatchS
         process.kill()
     _, alive = psutil.wait_procs(mine, timeout=30)
     assert not alive
+
+
+def test_one_that_nobody_listens_to_gives_up_its_pictures(folder: Path, settings: BatchSettings):
+    for index in range(200):
+        picture(folder / f"1{index:02}.png", (30, 30), seed=index)
+    plan = Plan(find_inputs([folder], recursive=False), settings, 4)
+    command = [sys.executable, "-m", "srspace.batch.worker"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        pickle.dump(Task(replace(settings, records=None), plan, range(len(plan)), None), process.stdin)
+        process.stdin.flush()
+        assert isinstance(pickle.load(process.stdout)[0], Done)
+        process.stdin.close()
+        process.stdout.read()
+    assert process.returncode == 1
 
 
 def test_a_part_of_a_plan(folder: Path, settings: BatchSettings):

@@ -283,3 +283,12 @@ def test_frames_out_of_order_are_one_sentence():
     swapped[places[0]], swapped[places[1]] = swapped[places[1]], swapped[places[0]]
     with pytest.raises(ImageError, match=r"^it is damaged or cut short \(its frames are out of order\)"):
         read_animation(png.joined(swapped), "it")
+
+
+@pytest.mark.parametrize("kind", [b"fcTL", b"fdAT", b"IDAT"])
+def test_a_wrong_checksum_of_a_frame_is_one_sentence(kind: bytes):
+    data = file("PNG")
+    end = data.index(kind) + 4 + int.from_bytes(data[data.index(kind) - 4 : data.index(kind)], "big")
+    damaged = data[:end] + bytes((data[end] ^ 1,)) + data[end + 1 :]
+    with pytest.raises(ImageError, match=r"^it is damaged"):
+        list(read(damaged).frames())
