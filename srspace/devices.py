@@ -19,6 +19,7 @@ from srspace.errors import ResourceError, UsageError
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PRECISION_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_FEW = 4
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 
@@ -54,6 +55,21 @@ def compute_alone() -> None:
     """
     torch.get_num_threads()  # at its first operation in a thread, torch would set the number anew
     ThreadpoolController().limit(limits=1, user_api="openmp")
+
+
+@contextmanager
+def few_helpers(device: torch.device) -> Iterator[None]:
+    """Have the calling thread's operations on the CPU done by a few threads where ``device`` is what computes.
+
+    Weights are prepared in many small operations. Helpers on every core of a large host wait for each other longer than
+    they work.
+    """
+    if device.type == "cpu":
+        yield
+        return
+    count = min(_FEW, torch.get_num_threads())  # asked first for the reason that compute_alone has
+    with ThreadpoolController().limit(limits=count, user_api="openmp"):
+        yield
 
 
 def pick_devices(names: str = "auto") -> list[torch.device]:

@@ -18,7 +18,7 @@ from srspace.checkpoints import load_flow, load_fusion
 from srspace.collapse import Spool
 from srspace.collapse.consistency import agreement, agreements, consistent
 from srspace.config import DEFAULT_WEIGHTS, SamplingConfig
-from srspace.devices import PRECISION_NAMES, pick_device, pick_precision
+from srspace.devices import PRECISION_NAMES, few_helpers, pick_device, pick_precision
 from srspace.errors import DeviceMemoryError, UsageError, WeightsError
 from srspace.external import ExternalModel, load_descriptor
 from srspace.hub import check_served, choose_fusion, is_model_file, resolve_weights, usual_mode
@@ -125,11 +125,12 @@ class Upscaler:
         dtype = pick_precision(precision, where)
         if is_model_file(weights):
             return cls(ExternalModel(load_descriptor(Path(weights)), dtype, where))
-        model = load_flow(resolve_weights(weights))
-        named = fusion if isinstance(fusion, Mapping) else dict.fromkeys(kinds, fusion)
-        chosen = {kind: choose_fusion(weights, kind, named.get(kind)) for kind in kinds}
-        networks = {kind: load_fusion(resolve_weights(name)) for kind, name in chosen.items()}
-        return cls(model, networks, device=device, precision=precision)
+        with few_helpers(where):
+            model = load_flow(resolve_weights(weights))
+            named = fusion if isinstance(fusion, Mapping) else dict.fromkeys(kinds, fusion)
+            chosen = {kind: choose_fusion(weights, kind, named.get(kind)) for kind in kinds}
+            networks = {kind: load_fusion(resolve_weights(name)) for kind, name in chosen.items()}
+            return cls(model, networks, device=device, precision=precision)
 
     @property
     def scale(self) -> int:

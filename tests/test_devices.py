@@ -10,7 +10,9 @@ import torch
 
 from srspace.devices import (
     compute_alone,
+    few_helpers,
     give_back_freed_memory,
+    is_capped,
     memory_cap,
     out_of_memory,
     pick_device,
@@ -128,3 +130,23 @@ def test_a_thread_that_computes_alone_leaves_the_others_their_helpers():
     before = torch.get_num_threads()
     assert count_in_a_new_thread(compute_alone) == 1
     assert torch.get_num_threads() == before == count_in_a_new_thread(lambda: None)
+
+
+def test_where_a_gpu_computes_weights_are_prepared_by_a_few_threads(monkeypatch: pytest.MonkeyPatch):
+    before = torch.get_num_threads()
+    monkeypatch.setattr("srspace.devices._FEW", before - 1 or 1)
+    with few_helpers(torch.device("cpu")):
+        assert torch.get_num_threads() == before
+    with few_helpers(torch.device("cuda")):
+        assert torch.get_num_threads() == (before - 1 or 1)
+    monkeypatch.setattr("srspace.devices._FEW", before + 1)
+    with few_helpers(torch.device("cuda")):
+        assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == before
+
+
+def test_a_device_is_capped_while_a_limit_holds(fractions: list[tuple[float, int]]):
+    one, other = torch.device("cuda", 0), torch.device("cuda", 1)
+    with memory_cap(one, 10 << 30):
+        assert is_capped(one) and not is_capped(other) and not is_capped(torch.device("cpu"))
+    assert not is_capped(one)
