@@ -117,6 +117,8 @@ class ProcessFlow:
                     yield self._reported(len(self._plan) - 1, worker.told.popleft())
         finally:
             for worker in self._workers:
+                worker.stop()
+            for worker in self._workers:
                 worker.end()
 
     def _take(self) -> None:
@@ -134,7 +136,7 @@ class ProcessFlow:
                         break
                     self._add(worker, _failed(decide(), self._made, WorkerError(worker.device, _STARTS)))
             return
-        worker.indices = worker.indices[1:]
+        worker.indices, worker.starts = worker.indices[1:], 1
         self._add(worker, told)
 
     def _add(self, worker: _Worker, outcome: Outcome) -> None:
@@ -165,6 +167,7 @@ class _Worker:
         indices: of the pictures that it has told nothing of.
         told: what it has told, and nobody has asked for yet.
         over: whether it tells nothing more.
+        starts: how often it was begun since it told something.
     """
 
     def __init__(
@@ -174,7 +177,7 @@ class _Worker:
         self._settings, self._plan, self._recorded, self._events = settings, plan, recorded, events
         self.device, self.indices = device, indices
         self.told: deque[Outcome] = deque()
-        self.over, self._starts = False, 0
+        self.over, self.starts = False, 0
         self._start()
 
     def stop(self) -> None:
@@ -183,7 +186,7 @@ class _Worker:
 
     def start_again(self) -> bool:
         """Go on with the rest of the pictures; returns whether it is worth while."""
-        if self._starts == _STARTS:
+        if self.starts == _STARTS:
             return False
         self.end()
         self._start()
@@ -201,7 +204,7 @@ class _Worker:
             thread.join()
 
     def _start(self) -> None:
-        self._starts += 1
+        self.starts += 1
         # A group of its own: what is typed at the terminal is for this process.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "srspace.batch.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,

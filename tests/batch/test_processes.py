@@ -116,8 +116,10 @@ def test_records_do_not_wait_for_their_turn(
                 for index in (4, 6, 8):
                     events.put((first, Failed(str(index), None, Made(), ValueError())))
 
-        def end(self) -> None:
+        def stop(self) -> None:
             pass
+
+        end = stop
 
     monkeypatch.setattr(processes, "_Worker", Worker)
     shop = workshop.Workshop(settings)
@@ -140,6 +142,25 @@ def test_one_that_is_killed_is_begun_again(two: None, folder: Path, settings: Ba
     assert [type(o) for o in found if not isinstance(o, Done | Kept)] == [Failed] and len(found) == 69
     results = {path.name for path in (tmp_path / "out").glob("[!.]*")}
     assert results == {f"{path.stem}_x4.png" for path in folder.iterdir() if path.stem != "05"}
+
+
+def test_deaths_count_since_it_last_told_of_a_picture(
+    two: None, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+):
+    """Of a process that tells of one picture each time before it dies."""
+    begin = subprocess.Popen
+    script = """
+import os, pickle, sys
+from srspace.batch.outcome import Made, Skipped
+task = pickle.load(sys.stdin.buffer)
+out = os.fdopen(1, "wb")
+pickle.dump([Skipped(str(task.indices[0]), None, Made(), "it is odd")], out)
+out.flush()
+os.kill(os.getpid(), 9)
+"""
+    command = [sys.executable, "-c", script]
+    monkeypatch.setattr(processes.subprocess, "Popen", lambda args, **given: begin(command, **given))
+    assert [outcome.input for outcome in upscale_files(folder, settings)] == list("012345678")
 
 
 def test_those_that_cannot_begin_fail_their_pictures(
