@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -38,8 +38,8 @@ class Graph:
 
 
 @pytest.fixture
-def graphs(monkeypatch: pytest.MonkeyPatch) -> type[Graph]:
-    """Recorders of the CPU record, too."""
+def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Graph]]:
+    """Recorders of the CPU record, too; none of these recordings is left to other tests."""
 
     def enabled(self: Recorder, device: torch.device) -> None:
         plain(self, device)
@@ -50,7 +50,9 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> type[Graph]:
     monkeypatch.setattr(Recorder, "serves", lambda self, pixels, bytes_a_pixel: self.enabled)
     monkeypatch.setattr(replay._Recording, "of", classmethod(lambda cls, work, inputs, device: Graph(work, inputs)))
     monkeypatch.setattr(Graph, "made", 0)
-    return Graph
+    yield Graph
+    replay.forget(torch.device("cpu"))
+    replay.forget(torch.device("meta"))
 
 
 def doubled(x: Tensor) -> list[Tensor]:
