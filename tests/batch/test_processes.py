@@ -107,7 +107,7 @@ def test_records_do_not_wait_for_their_turn(
 
     class Worker:
         def __init__(self, settings, plan, indices, device, recorded, events) -> None:
-            self.indices, self.told, self.over = indices, deque(), False
+            self.indices, self.told, self.over, self.starts = indices, deque(), False, 1
             made.append(self)
             if len(made) == 2:
                 first, second = made
