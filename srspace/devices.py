@@ -143,7 +143,7 @@ def memory_cap(device: torch.device, limit: int | None) -> Iterator[None]:
     if device.type != "cuda" or limit is None:
         yield
         return
-    index = torch.cuda.current_device() if device.index is None else device.index
+    index = _index(device)
     torch.cuda.empty_cache()
     with _caps_lock:
         _caps.setdefault(index, []).append(limit)
@@ -161,7 +161,7 @@ def is_capped(device: torch.device) -> bool:
     if device.type != "cuda":
         return False
     with _caps_lock:
-        return bool(_caps.get(torch.cuda.current_device() if device.index is None else device.index))
+        return bool(_caps.get(_index(device)))
 
 
 def give_back_freed_memory(device: torch.device) -> None:
@@ -173,6 +173,10 @@ def give_back_freed_memory(device: torch.device) -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # not in every C library
         if trim is not None:
             trim(0)
+
+
+def _index(device: torch.device) -> int:
+    return torch.cuda.current_device() if device.index is None else device.index
 
 
 def _apply_cap(index: int) -> None:

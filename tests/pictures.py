@@ -18,6 +18,17 @@ def picture(path: Path, size: tuple[int, int] = (8, 6), seed: int = 0) -> Path:
     return path
 
 
+def one_by_one(folder: Path, count: int) -> Path:
+    """A folder of pictures that are computed one by one, for rounding depends on how many are computed together.
+
+    The sixth is none.
+    """
+    for index in range(count):
+        picture(folder / f"{index:02}.png", (8 + index, 6), seed=index)
+    (folder / "05.png").write_bytes(b"no picture")
+    return folder
+
+
 def encoded(image: Image.Image, format: str = "PNG", **options) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format, **options)

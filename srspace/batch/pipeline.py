@@ -63,6 +63,19 @@ class Progress:
     share: float
 
 
+def report(progress: Callable[[Progress], None] | None, outcome: Outcome, index: int, total: int) -> None:
+    """Tell of a picture that was worked on elsewhere, when it has its outcome.
+
+    Args:
+        progress: called with that; or None.
+        outcome: of the picture.
+        index: how many pictures come before it.
+        total: how many there are.
+    """
+    if progress is not None and isinstance(outcome, Done | Failed):
+        progress(Progress(outcome.input, index, total, 1.0))
+
+
 class Stages(NamedTuple):
     """What is done with pictures.
 

@@ -19,8 +19,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from srspace import modes
-from srspace.batch.outcome import Done, Failed, Made, Outcome
-from srspace.batch.pipeline import Progress
+from srspace.batch.outcome import Failed, Made, Outcome
+from srspace.batch.pipeline import Progress, report
 from srspace.batch.plan import Job, PartOfPlan, Plan
 from srspace.batch.records import Recorded, Records
 from srspace.batch.sending import STOP, Task
@@ -101,7 +101,9 @@ class ProcessFlow:
         count = len(self._devices)
         try:
             for k, device in enumerate(self._devices):
-                own, indices = self._settings_on(device), range(k, len(self._plan), count)
+                # Several on one device share its memory.
+                own = self._settings.sharing_memory(self._devices.count(device))
+                indices = range(k, len(self._plan), count)
                 self._workers.append(_Worker(own, self._plan, indices, device, recorded, self._events))
             for index in range(len(self._plan)):
                 worker = self._workers[index % count]
@@ -147,16 +149,8 @@ class ProcessFlow:
             self.stop()
 
     def _reported(self, index: int, outcome: Outcome) -> Outcome:
-        if self._progress is not None and isinstance(outcome, Done | Failed):
-            self._progress(Progress(outcome.input, index, len(self._plan), 1.0))
+        report(self._progress, outcome, index, len(self._plan))
         return outcome
-
-    def _settings_on(self, device: str) -> BatchSettings:
-        """Those of one process: several on one device share its memory."""
-        settings, limit = self._settings, self._settings.sampling.max_memory
-        if limit is None:
-            return settings
-        return replace(settings, sampling=replace(settings.sampling, max_memory=limit // self._devices.count(device)))
 
 
 class _Worker:
@@ -213,7 +207,7 @@ class _Worker:
         kind, _ = _visible(self.device)
         local = replace(self._settings, device=kind, records=None, resume=None, fail_fast=False)
         self._asked = SimpleQueue[bytes]()
-        self._asked.put(pickle.dumps(Task(local, self._plan, self.indices, self._recorded)))
+        self._asked.put(pickle.dumps(Task(local, PartOfPlan(self._plan, self.indices), self._recorded)))
         self._threads = [
             threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True),
             threading.Thread(target=_write, args=(self._process.stdin, self._asked), daemon=True),

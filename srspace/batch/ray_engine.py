@@ -17,8 +17,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from srspace.batch.outcome import Done, Failed, Made, Outcome
-from srspace.batch.pipeline import Progress
+from srspace.batch.outcome import Failed, Made, Outcome
+from srspace.batch.pipeline import Progress, report
 from srspace.batch.plan import Job, Plan
 from srspace.batch.records import Recorded, Records
 from srspace.batch.remote import RemotePlan, Transfer, carried_out
@@ -85,8 +85,7 @@ class RayFlow:
                 raise outcome
             if self._records is not None:
                 self._records.add(outcome)
-            if self._progress is not None and isinstance(outcome, Done | Failed):
-                self._progress(Progress(outcome.input, index, len(self._plan), 1.0))
+            report(self._progress, outcome, index, len(self._plan))
             yield outcome
             if self._settings.fail_fast and isinstance(outcome, Failed):
                 return

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from srspace.batch.outcome import Failed
-from srspace.batch.plan import Plan
+from srspace.batch.plan import PartOfPlan
 from srspace.batch.records import Recorded
 from srspace.batch.settings import BatchSettings
 
@@ -21,14 +21,12 @@ class Task:
 
     Attributes:
         settings: of the run, with one device.
-        plan: of all pictures.
-        indices: of those that are for this worker.
+        part: of the run's plan.
         recorded: what records tell of earlier results; None without any.
     """
 
     settings: BatchSettings
-    plan: Plan
-    indices: range
+    part: PartOfPlan
     recorded: Recorded | None
 
 

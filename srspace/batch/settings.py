@@ -131,6 +131,13 @@ class BatchSettings:
         """The same for networks of that scale: a size that they make anyway is none."""
         return replace(self, size=None) if self.size is not None and self.size.scale == scale else self
 
+    def sharing_memory(self, count: int) -> BatchSettings:
+        """The same for each of so many that share the memory that is allowed."""
+        limit = self.sampling.max_memory
+        if limit is None:
+            return self
+        return replace(self, sampling=replace(self.sampling, max_memory=limit // count))
+
     @property
     def samples(self) -> int:
         """N, the number of candidates that the mode draws of a picture."""

@@ -25,7 +25,7 @@ def main() -> None:
     inbox = sys.stdin.buffer
     try:
         task: Task = pickle.load(inbox)
-        run = Workshop(task.settings).run_part(task.plan, task.indices, task.recorded)
+        run = Workshop(task.settings).run_part(task.part, task.recorded)
         threading.Thread(target=_listen, args=(inbox, run), daemon=True).start()
         for outcome in run:
             _send(out, pickled([outcome]))

@@ -129,20 +129,18 @@ class Workshop:
         Raises:
             SRSpaceError: as for :meth:`run`.
         """
-        return Run(len(jobs), self._pipeline(DecidedPlan(jobs), None, recorded))
+        return self.run_part(DecidedPlan(jobs), recorded)
 
-    def run_part(self, plan: Plan, indices: range, recorded: Recorded | None = None) -> Run:
-        """Carry out a part of a plan.
+    def run_part(self, part: PartOfPlan | DecidedPlan, recorded: Recorded | None = None) -> Run:
+        """Carry out a part of a run, whose records are kept elsewhere.
 
         Args:
-            plan: of all pictures.
-            indices: of those that are to be done.
-            recorded: what records tell of their results.
+            part: what to do.
+            recorded: what records tell of the results.
 
         Raises:
             SRSpaceError: as for :meth:`run`.
         """
-        part = PartOfPlan(plan, indices)
         return Run(len(part), self._pipeline(part, None, recorded))
 
     def _pipeline(
@@ -217,10 +215,9 @@ class Workshop:
 
     def _each(self, count: int) -> BatchSettings:
         """The settings of each of so many computers: on a CPU, they share its memory."""
-        settings, limit = self.settings, self.settings.sampling.max_memory
-        if count == 1 or limit is None or _devices(self.settings)[0].type != "cpu":
-            return settings
-        return replace(settings, sampling=replace(settings.sampling, max_memory=limit // count))
+        if _devices(self.settings)[0].type != "cpu":
+            return self.settings
+        return self.settings.sharing_memory(count)
 
     def _made(self, fusion: str | None, upscalers: Sequence[Upscaler | AutoUpscaler]) -> Made:
         device = ",".join(str(upscaler.device) for upscaler in upscalers)

@@ -27,7 +27,7 @@ from srspace.batch.records import Records
 from srspace.batch.sending import Task
 from srspace.config import SamplingConfig
 from srspace.errors import CheckpointError, WorkerError
-from tests.pictures import picture
+from tests.pictures import one_by_one, picture
 
 SCRIPT = """
 import sys
@@ -52,11 +52,7 @@ def settings(tiny: Path, tmp_path: Path) -> BatchSettings:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Pictures that are computed one by one: rounding depends on how many are computed together."""
-    for index in range(9):
-        picture(tmp_path / "in" / f"{index:02}.png", (8 + index, 6), seed=index)
-    (tmp_path / "in" / "05.png").write_bytes(b"no picture")
-    return tmp_path / "in"
+    return one_by_one(tmp_path / "in", 9)
 
 
 @pytest.fixture
@@ -154,7 +150,7 @@ import os, pickle, sys
 from srspace.batch.outcome import Made, Skipped
 task = pickle.load(sys.stdin.buffer)
 out = os.fdopen(1, "wb")
-pickle.dump([Skipped(str(task.indices[0]), None, Made(), "it is odd")], out)
+pickle.dump([Skipped(str(task.part._indices[0]), None, Made(), "it is odd")], out)
 out.flush()
 os.kill(os.getpid(), 9)
 """
@@ -217,7 +213,7 @@ def test_one_that_nobody_listens_to_gives_up_its_pictures(folder: Path, settings
     command = [sys.executable, "-m", "srspace.batch.worker"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None
-        pickle.dump(Task(replace(settings, records=None), plan, range(len(plan)), None), process.stdin)
+        pickle.dump(Task(replace(settings, records=None), PartOfPlan(plan, range(len(plan))), None), process.stdin)
         process.stdin.flush()
         assert isinstance(pickle.load(process.stdout)[0], Done)
         process.stdin.close()
@@ -275,10 +271,27 @@ def test_a_process_sees_its_own_gpu_alone(monkeypatch: pytest.MonkeyPatch):
     assert processes._environment("cpu")["CUDA_VISIBLE_DEVICES"] == "4,GPU-5"
 
 
-def test_processes_on_one_device_share_its_memory(folder: Path, settings: BatchSettings):
+def test_processes_on_one_device_share_its_memory(
+    folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+):
+    given: dict[str, BatchSettings] = {}
+
+    class Worker:
+        def __init__(self, settings, plan, indices, device, recorded, events) -> None:
+            self.told, self.over = deque(), True
+            given[device] = settings
+
+        def stop(self) -> None:
+            pass
+
+        end = stop
+
+    monkeypatch.setattr(processes, "_Worker", Worker)
     settings = replace(settings, sampling=SamplingConfig(samples=2, max_memory=2**32))
     shop = workshop.Workshop(settings)
     plan = Plan(find_inputs([folder], recursive=False), shop.settings, 4)
     flow = processes.ProcessFlow(shop, plan, ["cuda:0", "cuda:1", "cuda:1"], None, None)
-    limits = [flow._settings_on(device).sampling.max_memory for device in ("cuda:0", "cuda:1")]
+    flow.stop()
+    assert list(flow.outcomes()) == []
+    limits = [given[device].sampling.max_memory for device in ("cuda:0", "cuda:1")]
     assert limits == [2**32, 2**31]

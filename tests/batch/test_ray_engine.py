@@ -23,7 +23,7 @@ from srspace.batch.sending import pickled
 from srspace.batch.workshop import Workshop
 from srspace.config import SamplingConfig
 from srspace.errors import UsageError
-from tests.pictures import picture
+from tests.pictures import one_by_one, picture
 
 ROOT = Path(__file__).parents[2]
 cluster = pytest.mark.cluster
@@ -48,11 +48,7 @@ def settings(tiny: Path, tmp_path: Path) -> BatchSettings:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Pictures that the local engine computes one by one: rounding depends on how many are computed together."""
-    for index in range(12):
-        picture(tmp_path / "in" / f"{index:02}.png", (8 + index, 6), seed=index)
-    (tmp_path / "in" / "05.png").write_bytes(b"no picture")
-    return tmp_path / "in"
+    return one_by_one(tmp_path / "in", 12)
 
 
 def local(settings: BatchSettings, tmp_path: Path) -> BatchSettings:
