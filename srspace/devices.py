@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from srspace.errors import ResourceError, UsageError
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PRECISION_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _FEW = 4
+_COMPUTE_MODE = 20  # an attribute of NVIDIA's driver; its value 0 stands for no restriction
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 
@@ -122,6 +124,28 @@ def available_memory(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
+def usable_cores() -> int:
+    """How many of the computer's cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def total_memory(device: torch.device) -> int:
+    """Bytes that a CUDA device has."""
+    return int(torch.cuda.get_device_properties(_index(device)).total_memory)
+
+
+def takes_several_processes(device: torch.device) -> bool:
+    """Whether a CUDA device does: on computers that many use, GPUs are often set to serve one process at a time."""
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    number, mode = ctypes.c_int(), ctypes.c_int(-1)
+    found = driver.cuInit(0) == 0 and driver.cuDeviceGet(ctypes.byref(number), _index(device)) == 0
+    told = found and driver.cuDeviceGetAttribute(ctypes.byref(mode), _COMPUTE_MODE, number) == 0
+    return told and mode.value == 0
+
+
 def used_memory(device: torch.device) -> int:
     """Bytes that this process holds on ``device``: a CUDA device's tensors, or the process's resident memory."""
     if device.type == "cuda":
@@ -181,7 +205,7 @@ def _index(device: torch.device) -> int:
 
 def _apply_cap(index: int) -> None:
     limits = _caps[index]
-    total = torch.cuda.get_device_properties(index).total_memory
+    total = total_memory(torch.device("cuda", index))
     torch.cuda.set_per_process_memory_fraction(min(1.0, min(limits) / total) if limits else 1.0, index)
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import ctypes
 import errno
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,6 +20,7 @@ from srspace.devices import (
     pick_device,
     pick_devices,
     pick_precision,
+    takes_several_processes,
     used_memory,
 )
 from srspace.errors import ResourceError, UsageError
@@ -54,6 +57,32 @@ def test_of_several_caps_the_smallest_holds(fractions: list[tuple[float, int]]):
         with memory_cap(torch.device("cuda:0"), 16 << 30):
             pass
     assert [share for share, _ in fractions] == [0.1, 0.05, 0.1, 0.1, 0.1, 1.0]
+
+
+def test_a_device_may_be_set_to_take_one_process_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    def device(handle, ordinal: int) -> int:
+        handle._obj.value = 10 + ordinal
+        return 0
+
+    def attribute(value, kind: int, handle: ctypes.c_int) -> int:
+        assert kind == 20
+        value._obj.value = {10: 0, 11: 3, 12: 0}[handle.value]
+        return 1 if handle.value == 12 else 0
+
+    driver = SimpleNamespace(cuInit=lambda flags: 0, cuDeviceGet=device, cuDeviceGetAttribute=attribute)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: driver)
+    assert [takes_several_processes(torch.device("cuda", index)) for index in range(3)] == [True, False, False]
+
+    def missing(name: str) -> None:
+        raise OSError
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    assert not takes_several_processes(torch.device("cuda", 0))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_an_nvidia_driver_tells_how_a_device_is_set():
+    assert takes_several_processes(torch.device("cuda", 0))  # unless its owner restricts it
 
 
 @pytest.mark.parametrize(

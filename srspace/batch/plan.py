@@ -106,6 +106,16 @@ class Plan:
         """What there may be to do, as far as names tell."""
         return [job for _, job in self._jobs if job is not None]
 
+    def sizes(self, most: int) -> list[tuple[int, int]]:
+        """Width and height of so many of the inputs, or fewer, as their headers tell them.
+
+        Args:
+            most: how many headers are read, evenly over the plan.
+        """
+        paths = [job.source for job in self.jobs if job.source is not None and not job.piped]
+        headers = (self._headers.of(path) for path in paths[:: -(-len(paths) // most) or 1])
+        return [(header.width, header.height) for header in headers if header is not None]
+
     def decide(self, made: Made) -> Iterator[Job | Outcome]:
         """For one picture after the other, the job; or its outcome, where no pixel needs to be computed.
 

@@ -1,7 +1,8 @@
-"""A folder on several GPUs: one process for each.
+"""A folder on GPUs: a process for each, or several where the pictures are many and small.
 
-Python launches what a GPU computes, reads and writes; one interpreter keeps about two GPUs at work. The processes share
-nothing. Each is given every n-th picture, and works on them as a run on one GPU does.
+Python launches what a GPU computes, reads and writes. One interpreter keeps about two GPUs at work on large pictures,
+and a part of one GPU on small ones. The processes share nothing. Each is given every n-th picture, and works on them as
+a run on one GPU does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from queue import SimpleQueue
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from srspace import modes
@@ -28,20 +30,33 @@ from srspace.batch.settings import BatchSettings
 from srspace.errors import WorkerError
 
 if TYPE_CHECKING:
+    import torch
+
     from srspace.batch.remote import RemotePlan
     from srspace.batch.workshop import Workshop
 
 FEWEST = 100
-"""Pictures for each process: it takes several seconds to begin."""
+"""Pictures for each of several GPUs: a process takes several seconds to begin."""
+
+MANY = 2000
+"""Pictures for each GPU that gets several processes."""
+
+SMALL = 24_000
+"""Pixels of an input picture that leaves a GPU idle while Python handles it."""
 
 _STARTS = 3
 _SECONDS = 5.0
 _CORES = 4
+_MOST = 4
+_MEMORY = 16 * 2**30
+_LOOKED_AT = 32
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def devices_for(settings: BatchSettings, plan: Plan | RemotePlan) -> list[str]:
     """The devices that get a process each; none where threads of this process do as well.
+
+    A device that is to get several is there as often.
 
     Args:
         settings: of the run.
@@ -51,17 +66,38 @@ def devices_for(settings: BatchSettings, plan: Plan | RemotePlan) -> list[str]:
         UsageError: there is no such device.
         ResourceError: likewise.
     """
-    if "," not in settings.device and settings.device != "cuda:all":
+    named = "," in settings.device or settings.device == "cuda:all"
+    if len(plan) < (FEWEST if named else MANY):
         return []
     from srspace.devices import pick_devices  # loads torch
 
     devices = pick_devices(settings.device)
+    if devices[0].type != "cuda" or not isinstance(plan, Plan) or not _sendable(settings, plan):
+        return []
+    names = [f"cuda:{device.index or 0}" for device in devices]
+    if len(set(names)) == len(names):
+        names *= _on_each(settings, plan, devices)
+    return names if 1 < len(names) <= len(plan) // FEWEST else []
+
+
+def _sendable(settings: BatchSettings, plan: Plan) -> bool:
+    """Whether other processes can do what the run does."""
     mode = settings.known_mode
     usual = mode.name in modes.every() and modes.find(mode.name) == mode  # another one is known to this process alone
-    here = not isinstance(plan, Plan) or any(job.streamed or job.target is None for job in plan.jobs)
-    if devices[0].type != "cuda" or len(plan) < FEWEST * len(devices) or here or not usual:
-        return []
-    return [f"cuda:{device.index or 0}" for device in devices] if len(devices) > 1 else []
+    return usual and not any(job.streamed or job.target is None for job in plan.jobs)
+
+
+def _on_each(settings: BatchSettings, plan: Plan, devices: Sequence[torch.device]) -> int:
+    """How many processes keep each of different GPUs at work."""
+    from srspace.devices import takes_several_processes, total_memory, usable_cores
+
+    cores = usable_cores() // _CORES // len(devices)
+    if cores < 2 or len(plan) < MANY * len(devices) or settings.sampling.max_memory is not None:
+        return 1
+    pixels = [width * height for width, height in plan.sizes(_LOOKED_AT)]
+    if not pixels or median(pixels) > SMALL or not all(map(takes_several_processes, devices)):
+        return 1
+    return max(1, min(_MOST, cores, *(total_memory(device) // _MEMORY for device in devices)))
 
 
 class ProcessFlow:

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary, WeakSet
 import torch
 from torch import Tensor, nn
 
-from srspace.devices import is_capped
+from srspace.devices import is_capped, total_memory
 
 Work = Callable[..., Sequence[Tensor]]
 
@@ -58,7 +58,7 @@ class Recorder:
         """
         if not self.enabled or torch.is_grad_enabled() or pixels > _MOST_PIXELS or is_capped(self.device):
             return False
-        return 4 * pixels * bytes_a_pixel <= torch.cuda.get_device_properties(self.device).total_memory
+        return 4 * pixels * bytes_a_pixel <= total_memory(self.device)
 
     def __call__(self, kind: Hashable, work: Work, *inputs: Tensor) -> list[Tensor]:
         """What ``work`` makes of ``inputs``.
@@ -68,7 +68,8 @@ class Recorder:
             work: waits for nothing, and leaves its inputs as they are.
             *inputs: tensors on the device.
         """
-        if self.enabled:
+        # What records a training step takes down the work itself: a recording cannot be launched within another.
+        if self.enabled and not _is_recorded(self.device):
             key = (kind, *((tensor.shape, tensor.stride(), tensor.dtype) for tensor in inputs))
             with _shared(self.device).lock:
                 if key in self._recordings or self._is_due(key):
@@ -139,6 +140,11 @@ def forget(device: torch.device) -> bool:
     """
     forgotten = [recorder.forget() for recorder in list(_recorders) if recorder.device == device]
     return any(forgotten)
+
+
+def _is_recorded(device: torch.device) -> bool:
+    """Whether somebody records what this thread does."""
+    return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
 
 
 class _Shared:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,8 @@ from functools import cache
 import numpy as np
 import torch
 from torch import Tensor
+
+from srspace.devices import usable_cores
 
 BLOCK = 256
 """Side of a block in LR pixels. A block's latents come from a generator of its own."""
@@ -206,6 +207,5 @@ def _copy_stream(device: torch.device) -> torch.cuda.Stream:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    # One core is left to the thread that feeds the device.
-    return ThreadPoolExecutor(max_workers=max(1, min(_THREADS, count - 1)), thread_name_prefix="srspace-latents")
+    count = max(1, min(_THREADS, usable_cores() - 1))  # one core is left to the thread that feeds the device
+    return ThreadPoolExecutor(count, thread_name_prefix="srspace-latents")

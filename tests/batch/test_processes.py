@@ -250,9 +250,51 @@ class TestWhen:
         monkeypatch.setattr(processes, "FEWEST", 3)
         assert self.found(folder, settings) == []
 
-    @pytest.mark.parametrize("device", ["cuda", "cuda:1", "cpu,cpu", "auto"])
+    @pytest.mark.parametrize("device", ["cuda", "cuda:1", "cpu,cpu", "cpu"])
     def test_one_gpu_and_cpus_get_none(self, folder: Path, settings: BatchSettings, device: str):
         assert self.found(folder, settings, device=device) == []
+
+    def large(self, monkeypatch: pytest.MonkeyPatch, *, gigabytes: int = 80, cores: int = 64) -> None:
+        monkeypatch.setattr("srspace.devices.total_memory", lambda device: gigabytes * 2**30)
+        monkeypatch.setattr("srspace.devices.usable_cores", lambda: cores)
+        monkeypatch.setattr("srspace.devices.takes_several_processes", lambda device: device.index != 3)
+        monkeypatch.setattr(processes, "MANY", 4)
+
+    @pytest.mark.parametrize(
+        ("gigabytes", "cores", "device", "expected"),
+        [
+            (80, 64, "cuda", ["cuda:0"] * 4),
+            (80, 64, "cuda:2", ["cuda:2"] * 4),
+            (40, 64, "cuda", ["cuda:0"] * 2),
+            (24, 64, "cuda", []),
+            (80, 15, "cuda", ["cuda:0"] * 3),
+            (80, 16, "cuda:0,cuda:1", ["cuda:0", "cuda:1"] * 2),
+            (80, 64, "cuda:1,cuda:1", ["cuda:1", "cuda:1"]),
+        ],
+    )
+    def test_many_small_pictures_get_several_on_a_large_gpu(
+        self, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch, gigabytes: int, cores: int,
+        device: str, expected: list[str],
+    ):  # fmt: skip
+        self.large(monkeypatch, gigabytes=gigabytes, cores=cores)
+        assert self.found(folder, settings, device=device) == expected
+
+    def test_otherwise_a_gpu_gets_one_of_this_process(
+        self, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+    ):
+        self.large(monkeypatch)
+        limited = SamplingConfig(samples=2, max_memory=2**32)
+        assert self.found(folder, settings, device="cuda", sampling=limited) == []
+        assert self.found(folder, settings, device="cuda:3") == []
+        monkeypatch.setattr(processes, "SMALL", 68)
+        assert self.found(folder, settings, device="cuda") == []
+        monkeypatch.setattr(processes, "SMALL", 69)
+        assert len(self.found(folder, settings, device="cuda")) == 4
+        monkeypatch.setattr(processes, "MANY", 9)
+        assert len(self.found(folder, settings, device="cuda")) == 4
+        assert self.found(folder, settings, device="cuda:0,cuda:1") == ["cuda:0", "cuda:1"]
+        monkeypatch.setattr(processes, "MANY", 10)
+        assert self.found(folder, settings, device="cuda") == []
 
     def test_a_mode_that_only_this_process_knows_stays_here(self, folder: Path, settings: BatchSettings):
         assert self.found(folder, settings, mode=replace(modes.find("mean"), help="mine")) == []

@@ -80,6 +80,26 @@ def test_the_third_call_with_a_shape_is_recorded_and_later_ones_are_replayed(gra
     assert graphs.made == 1, "of another shape, kind or type"
 
 
+def test_within_another_recording_nothing_is_recorded_or_replayed(graphs: type[Graph], monkeypatch: pytest.MonkeyPatch):
+    recorder, ran = Recorder(torch.device("cpu")), []
+
+    def work(x: Tensor) -> list[Tensor]:
+        ran.append(len(x))
+        return doubled(x)
+
+    for _ in range(4):
+        recorder("kind", work, values(3))
+    assert graphs.made == 1
+    monkeypatch.setattr(replay, "_is_recorded", lambda device: True)
+    ran.clear()
+    for _ in range(4):
+        (result,) = recorder("another", work, values(3))
+        assert result.tolist() == [0, 2, 4]
+        recorder("kind", work, values(5))
+        recorder("kind", work, values(3))
+    assert graphs.made == 1 and len(ran) == 12
+
+
 def test_shapes_that_outnumber_the_recordings_have_to_come_more_often(
     graphs: type[Graph], monkeypatch: pytest.MonkeyPatch
 ):
@@ -191,3 +211,17 @@ def test_a_gpu_makes_the_same_pictures_from_recordings(images: int):
     found = [upscaler.upscale_many(pictures, mode="dial", balance=0.5) for _ in range(5)]
     assert isinstance(upscaler.prepared, PreparedSRFlow) and upscaler.prepared._recorder._recordings
     assert all(same(results, found[0]) for results in found[1:])
+
+
+@needs_gpu
+def test_a_recording_is_not_launched_within_another():
+    recorder, x = Recorder(CUDA[0]), values(3).to(CUDA[0])
+    for _ in range(4):
+        recorder("kind", doubled, x)
+    assert recorder._recordings
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        (result,) = recorder("kind", doubled, x)
+    x.fill_(5)
+    graph.replay()
+    assert result.tolist() == [10, 10, 10]

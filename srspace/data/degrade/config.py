@@ -25,6 +25,7 @@ class DegradeConfig:
         round_blurs: share of blurs with equal axes.
         halftone: share printed with dots before the reduction.
         halftone_period: distance of the dots in HR pixels.
+        one_angle: share of these whose screens of all colours have one angle, as newspapers print in black.
         linear_light: share blurred and reduced in linear light, as optics do; these are not reduced in two steps.
         camera: share that passes a camera's sensor; at most ``linear_light``.
         full_well: electrons of a fully exposed pixel; fewer are noisier.
@@ -75,8 +76,9 @@ class DegradeConfig:
     blur_size: Range = (0.3, 3.2)
     blur_ratio: Range = (0.3, 1.0)
     round_blurs: float = 0.5
-    halftone: float = 0.015
+    halftone: float = 0.03
     halftone_period: Range = (4.0, 9.0)
+    one_angle: float = 0.4
     linear_light: float = 0.2
     camera: float = 0.14
     full_well: Range = (500.0, 6000.0)

@@ -39,6 +39,7 @@ def kinds(config: DegradeConfig | None = None) -> dict[str, Damage]:
             "period": Uniform(*c.halftone_period),
             "angle": Uniform(0, math.pi),
             "strength": Uniform(0.3, 1),
+            "one_angle": Flag(c.one_angle),
         },
         camera: {
             "full_well": LogUniform(*c.full_well),

@@ -39,20 +39,22 @@ def palette(images: Tensor, colours: Tensor, dither: Tensor) -> Tensor:
     return entries.gather(2, nearest[:, None].expand(-1, 3, -1)).view_as(images)
 
 
-def halftone(images: Tensor, period: Tensor, angle: Tensor, strength: Tensor) -> Tensor:
-    """Print with dots: a screen per colour, at its own angle.
+def halftone(images: Tensor, period: Tensor, angle: Tensor, strength: Tensor, one_angle: Tensor) -> Tensor:
+    """Print with dots: a screen per colour.
 
     Args:
         images: ``(B, 3, H, W)`` in [0, 1].
         period: ``(B,)``, distance of dots in pixels.
         angle: ``(B,)``, by which all screens are turned, in radians.
         strength: ``(B,)`` in [0, 1], share of the print in what comes back; the rest is the image.
+        one_angle: ``(B,)`` boolean: whether the screens of all colours lie on each other, as if black alone were
+            printed; otherwise each has its own angle.
     """
     rows = torch.arange(images.shape[-2], device=images.device).view(-1, 1)
     columns = torch.arange(images.shape[-1], device=images.device).view(1, -1)
     screens = []
     for degrees in _SCREEN_ANGLES:
-        turn = per_image(angle)[:, 0] + math.radians(degrees)
+        turn = per_image(angle + ~one_angle * math.radians(degrees))[:, 0]
         u = (columns * turn.cos() + rows * turn.sin()) * (2 * math.pi) / per_image(period)[:, 0]
         v = (rows * turn.cos() - columns * turn.sin()) * (2 * math.pi) / per_image(period)[:, 0]
         screens.append((u.cos() + v.cos()) / 4 + 0.5)

@@ -88,3 +88,11 @@ def test_halftone_has_its_period_and_keeps_the_mean(photographs: Tensor):
     for level in (0.25, 0.75):
         printed = halftone(torch.full_like(grey, level), period=8.0, angle=0.3, strength=1.0).mean()
         assert abs(printed - level) < 0.12
+
+
+def test_screens_of_one_angle_print_grey_in_grey():
+    grey = torch.full((1, 3, 64, 64), 0.4)
+    black = KINDS["halftone"](grey, period=6.0, angle=0.5, strength=1.0, one_angle=True)
+    assert torch.equal(black[:, 0], black[:, 1]) and torch.equal(black[:, 0], black[:, 2])
+    colours = KINDS["halftone"](grey, period=6.0, angle=0.5, strength=1.0, one_angle=False)
+    assert torch.equal(colours[:, 2], black[:, 2]) and (colours[:, 0] - colours[:, 1]).abs().mean() > 0.1
