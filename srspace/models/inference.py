@@ -67,7 +67,8 @@ class PreparedSRFlow:
 
     With bfloat16 subnets the encoder keeps a longer mantissa: float16 on a GPU, float32 on a CPU. Its rounding reaches
     all candidates alike, so no averaging removes it, and of all parts it is the one that bfloat16 is too short for. An
-    image for which float16 is too narrow is encoded in float32.
+    image for which float16 is too narrow is encoded in float32. On a CPU, what the trunk's dense blocks add to float32
+    is computed in bfloat16, for they add little.
 
     Args:
         model: the flow; it is left as it is.
@@ -82,6 +83,8 @@ class PreparedSRFlow:
         self.scale, self.config = model.scale, model.flow.config
         kept = _encoder_dtype(self.dtype, self.device)
         self._encoder = _Encoder(prepared(model.encoder, self.device, kept))
+        if self.dtype == torch.bfloat16 and self.device.type == "cpu":
+            self.encoder.RRDB_trunk.to(torch.bfloat16)
         self._source = copy.deepcopy(model.encoder).cpu() if kept == torch.float16 else None
         self._exact: _Encoder | None = None
         flow = model.flow if self.device == there else copy.deepcopy(model.flow).to(self.device)

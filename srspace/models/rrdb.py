@@ -37,7 +37,10 @@ class RRDBFeatures:
 
 
 class ResidualDenseBlock(nn.Module):
-    """Five convolutions, each fed with the input and all earlier outputs (Wang et al., 2018)."""
+    """Five convolutions, each fed with the input and all earlier outputs (Wang et al., 2018).
+
+    They may be in a shorter type than the input, to which a fifth of what they make is added.
+    """
 
     def __init__(self, nf: int, gc: int) -> None:
         super().__init__()
@@ -46,7 +49,7 @@ class ResidualDenseBlock(nn.Module):
         self.conv5 = nn.Conv2d(nf + 4 * gc, nf, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = x
+        features = x.to(self.conv5.weight.dtype)
         for i in range(4):
             conv = getattr(self, f"conv{i + 1}")
             features = torch.cat((features, F.leaky_relu(conv(features), 0.2, inplace=True)), 1)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -38,6 +40,20 @@ def test_a_prepared_model_serves_other_precisions_and_is_a_copy(model: SRFlow):
     assert torch.allclose(
         prepared.decode(latents, prepared.conditions(prepared.features(lr)))[:1], reference, atol=1e-4
     )
+
+
+def test_on_a_cpu_bfloat16_reaches_the_encoder_through_what_its_blocks_add_alone(model: SRFlow):
+    lr = torch.rand(1, 3, 9, 8)
+    prepared = PreparedSRFlow(model, torch.bfloat16, torch.device("cpu"))
+    block = prepared.encoder.RRDB_trunk[0]
+    assert {p.dtype for p in block.parameters()} == {torch.bfloat16}
+    assert {p.dtype for n, p in prepared.encoder.named_parameters() if "trunk." not in n} == {torch.float32}
+    exact = model.encoder.encode(lr).last
+    whole = copy.deepcopy(model.encoder).bfloat16().encode(lr).last.float()
+    features = prepared.features(lr).last
+    assert features.dtype == torch.float32
+    apart = (features - exact).abs().mean()
+    assert 0 < apart < 0.3 * (whole - exact).abs().mean()
 
 
 def test_the_prepared_encoder_gives_the_regression(model: SRFlow):
