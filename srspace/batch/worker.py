@@ -1,7 +1,7 @@
 """A process that upscales a part of a run's pictures: ``python -m srspace.batch.worker``, for one GPU of several.
 
 It is given its task by standard input, and tells the outcomes by standard output. A byte more on standard input asks
-it to end soon; where that is closed, nobody is there any more, and it ends at once.
+it to end soon: at once while it loads the weights. Where that is closed, nobody is there any more, and it ends at once.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import pickle
 import sys
 import threading
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from srspace.batch.pipeline import Run
@@ -25,9 +26,10 @@ def main() -> None:
     inbox = sys.stdin.buffer
     try:
         task: Task = pickle.load(inbox)
-        run = Workshop(task.settings).run_part(task.part, task.recorded)
-        threading.Thread(target=_listen, args=(inbox, run), daemon=True).start()
-        for outcome in run:
+        begun: list[Run] = []
+        threading.Thread(target=_listen, args=(inbox, begun), daemon=True).start()
+        begun.append(Workshop(task.settings).run_part(task.part, task.recorded))
+        for outcome in begun[0]:
             _send(out, pickled([outcome]))
     except SRSpaceError as error:
         _send(out, pickle.dumps([error]))
@@ -40,9 +42,11 @@ def _send(out: BinaryIO, data: bytes) -> None:
     out.flush()
 
 
-def _listen(inbox: BinaryIO, run: Run) -> None:
+def _listen(inbox: BinaryIO, begun: Sequence[Run]) -> None:
     while inbox.read(1):
-        run.stop()
+        if not begun:
+            os._exit(0)
+        begun[0].stop()
     os._exit(1)
 
 

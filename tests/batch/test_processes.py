@@ -24,7 +24,7 @@ from srspace.batch.inputs import find_inputs
 from srspace.batch.outcome import Made
 from srspace.batch.plan import PartOfPlan
 from srspace.batch.records import Records
-from srspace.batch.sending import Task
+from srspace.batch.sending import STOP, Task
 from srspace.config import SamplingConfig
 from srspace.errors import CheckpointError, WorkerError
 from tests.pictures import one_by_one, picture
@@ -219,6 +219,26 @@ def test_one_that_nobody_listens_to_gives_up_its_pictures(folder: Path, settings
         process.stdin.close()
         process.stdout.read()
     assert process.returncode == 1
+
+
+def test_one_that_is_asked_to_end_while_it_loads_ends_at_once(folder: Path, settings: BatchSettings):
+    script = """
+import time
+from srspace.batch import worker
+
+worker.Workshop = lambda settings: time.sleep(600)
+worker.main()
+"""
+    plan = Plan(find_inputs([folder], recursive=False), settings, 4)
+    task = pickle.dumps(Task(replace(settings, records=None), PartOfPlan(plan, range(9)), None))
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(task + STOP)
+        process.stdin.flush()
+        assert process.stdout.read() == b"" and process.wait(30) == 0
 
 
 def test_a_part_of_a_plan(folder: Path, settings: BatchSettings):

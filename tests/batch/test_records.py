@@ -72,9 +72,11 @@ def test_what_is_recorded_is_kept_and_what_failed_is_tried_again(folder: Path, s
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_content_and_settings_tell_what_is_done(folder: Path, settings: BatchSettings, overwrite: bool):
+    for index, name in enumerate("abc"):  # of different sizes: rounding depends on how many are computed together
+        picture(folder / f"{name}.png", (8 + index, 6), seed=index)
     again = replace(settings, overwrite=overwrite)
     run(folder, again)
-    picture(folder / "b.png", seed=7)
+    picture(folder / "b.png", (9, 6), seed=7)
     (folder.parent / "out" / "c_x4.png").unlink()
     assert kinds(run(folder, again)) == {"a": Kept, "b": Done, "c": Done}
     changed = replace(again, mode="mean", sampling=SamplingConfig(samples=2))
