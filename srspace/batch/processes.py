@@ -84,7 +84,7 @@ def _sendable(settings: BatchSettings, plan: Plan) -> bool:
     """Whether other processes can do what the run does."""
     mode = settings.known_mode
     usual = mode.name in modes.every() and modes.find(mode.name) == mode  # another one is known to this process alone
-    return usual and not any(job.streamed or job.target is None for job in plan.jobs)
+    return usual and all(job.target is not None for job in plan.jobs)  # standard output is this process's
 
 
 def _on_each(settings: BatchSettings, plan: Plan, devices: Sequence[torch.device]) -> int:

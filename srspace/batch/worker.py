@@ -1,4 +1,4 @@
-"""A process that upscales a part of a run's pictures: ``python -m srspace.batch.worker``, for one GPU of several.
+"""A process that upscales a part of a run's pictures: ``python -m srspace.batch.worker``, one of several.
 
 It is given its task by standard input, and tells the outcomes by standard output. A byte more on standard input asks
 it to end soon: at once while it loads the weights. Where that is closed, nobody is there any more, and it ends at once.

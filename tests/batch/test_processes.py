@@ -65,6 +65,22 @@ def here(settings: BatchSettings, tmp_path: Path) -> BatchSettings:
     return replace(settings, output=tmp_path / "here", records=tmp_path / "here.jsonl")
 
 
+def planned(folder: Path, settings: BatchSettings) -> Plan:
+    return Plan(find_inputs([folder], recursive=False), settings, 4)
+
+
+def task(folder: Path, settings: BatchSettings) -> bytes:
+    """What a process is sent that is to do everything."""
+    plan = planned(folder, settings)
+    return pickle.dumps(Task(replace(settings, records=None), PartOfPlan(plan, range(len(plan))), None))
+
+
+def interpreter(arguments: list[str], **given: Any) -> subprocess.Popen[bytes]:
+    """One that finds the package of this tree."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, env=environment, **given)
+
+
 def workers(process: psutil.Process | None = None) -> list[psutil.Process]:
     found = []
     for child in (process or psutil.Process()).children(recursive=True):
@@ -119,7 +135,7 @@ def test_records_do_not_wait_for_their_turn(
 
     monkeypatch.setattr(processes, "_Worker", Worker)
     shop = workshop.Workshop(settings)
-    plan = Plan(find_inputs([folder], recursive=False), shop.settings, 4)
+    plan = planned(folder, shop.settings)
     with Records(tmp_path / "records.jsonl") as records:
         outcomes = processes.ProcessFlow(shop, plan, ["cpu", "cpu"], None, records).outcomes()
         assert next(outcomes).input == "0"
@@ -195,9 +211,7 @@ def test_damaged_weights_end_the_run(two: None, folder: Path, settings: BatchSet
 def test_they_do_not_outlive_a_run_that_is_killed(folder: Path, settings: BatchSettings, tmp_path: Path):
     for index in range(200):
         picture(folder / f"1{index:02}.png", (30, 30), seed=index)
-    command = [sys.executable, "-c", SCRIPT, str(settings.weights), str(folder), str(tmp_path / "killed")]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+    with interpreter(["-c", SCRIPT, str(settings.weights), str(folder), str(tmp_path / "killed")]) as process:
         assert process.stdout is not None and process.stdout.readline()
         mine = workers(psutil.Process(process.pid))
         assert len(mine) == 2
@@ -209,11 +223,9 @@ def test_they_do_not_outlive_a_run_that_is_killed(folder: Path, settings: BatchS
 def test_one_that_nobody_listens_to_gives_up_its_pictures(folder: Path, settings: BatchSettings):
     for index in range(200):
         picture(folder / f"1{index:02}.png", (30, 30), seed=index)
-    plan = Plan(find_inputs([folder], recursive=False), settings, 4)
-    command = [sys.executable, "-m", "srspace.batch.worker"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with interpreter(["-m", "srspace.batch.worker"], stdin=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None
-        pickle.dump(Task(replace(settings, records=None), PartOfPlan(plan, range(len(plan))), None), process.stdin)
+        process.stdin.write(task(folder, settings))
         process.stdin.flush()
         assert isinstance(pickle.load(process.stdout)[0], Done)
         process.stdin.close()
@@ -229,21 +241,15 @@ from srspace.batch import worker
 worker.Workshop = lambda settings: time.sleep(600)
 worker.main()
 """
-    plan = Plan(find_inputs([folder], recursive=False), settings, 4)
-    task = pickle.dumps(Task(replace(settings, records=None), PartOfPlan(plan, range(9)), None))
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
-    ) as process:
+    with interpreter(["-c", script], stdin=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(task + STOP)
+        process.stdin.write(task(folder, settings) + STOP)
         process.stdin.flush()
         assert process.stdout.read() == b"" and process.wait(30) == 0
 
 
 def test_a_part_of_a_plan(folder: Path, settings: BatchSettings):
-    plan = Plan(find_inputs([folder], recursive=False), settings, 4)
-    part = PartOfPlan(plan, range(1, 9, 3))
+    part = PartOfPlan(planned(folder, settings), range(1, 9, 3))
     assert len(part) == 3
     assert [Path(decide().input).name for decide in part.decisions(Made())] == ["01.png", "04.png", "07.png"]
 
@@ -260,7 +266,7 @@ class TestWhen:
 
     def found(self, folder: Path, settings: BatchSettings, **changes: object) -> list[str]:
         settings = replace(settings, **{"device": "cuda:all"} | changes)  # type: ignore[arg-type]
-        return processes.devices_for(settings, Plan(find_inputs([folder], recursive=False), settings, 4))
+        return processes.devices_for(settings, planned(folder, settings))
 
     def test_several_gpus_get_one_each_where_there_are_enough_pictures(
         self, folder: Path, settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
@@ -319,10 +325,14 @@ class TestWhen:
     def test_a_mode_that_only_this_process_knows_stays_here(self, folder: Path, settings: BatchSettings):
         assert self.found(folder, settings, mode=replace(modes.find("mean"), help="mine")) == []
 
-    def test_what_is_piped_stays_here(self, folder: Path, settings: BatchSettings):
-        settings = replace(settings, device="cuda:0,cuda:1", output="-")
-        plan = Plan(find_inputs([folder / "00.png"], recursive=False), settings, 4)
-        assert processes.devices_for(settings, plan) == []
+    def test_what_goes_to_standard_output_stays_here(self, settings: BatchSettings, tmp_path: Path):
+        source = picture(tmp_path / "in" / "a.png")
+        for number in range(3):  # its results are left out
+            (_,) = upscale_files(source, replace(settings, output=source.with_name(f"{number}.png"), records=None))
+        for output, expected in ((tmp_path / "out", ["cuda:0", "cuda:1"]), ("-", [])):
+            given = replace(settings, device="cuda:0,cuda:1", output=output)
+            plan = planned(source.parent, given)
+            assert len(plan) == 4 and processes.devices_for(given, plan) == expected
 
 
 def test_a_process_sees_its_own_gpu_alone(monkeypatch: pytest.MonkeyPatch):
@@ -351,7 +361,7 @@ def test_processes_on_one_device_share_its_memory(
     monkeypatch.setattr(processes, "_Worker", Worker)
     settings = replace(settings, sampling=SamplingConfig(samples=2, max_memory=2**32))
     shop = workshop.Workshop(settings)
-    plan = Plan(find_inputs([folder], recursive=False), shop.settings, 4)
+    plan = planned(folder, shop.settings)
     flow = processes.ProcessFlow(shop, plan, ["cuda:0", "cuda:1", "cuda:1"], None, None)
     flow.stop()
     assert list(flow.outcomes()) == []
