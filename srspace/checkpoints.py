@@ -221,7 +221,7 @@ def convert(
         CheckpointError: the file is not a state dict of a known layout, or its sizes contradict each other.
         OutputError: ``out_dir`` holds a model already or cannot be written.
     """
-    _check_no_model(out_dir)
+    check_no_model(out_dir)
     published = infer_published(read_tensors(source), dict(overrides or {}))
     network = build(published.config)
     try:
@@ -256,7 +256,7 @@ def average(folders: Sequence[Path], out_dir: Path, *, shares: Sequence[float] |
         raise UsageError("an average needs the weights of at least two models.")
     if len(shares) != len(folders) or not all(math.isfinite(share) and share > 0 for share in shares):
         raise UsageError(f"{len(folders)} models need {len(folders)} positive shares.")
-    _check_no_model(out_dir)
+    check_no_model(out_dir)
     shares = [share / math.fsum(shares) for share in shares]
     network = load_model(folders[0])
     total = {key: shares[0] * value.double() for key, value in network.state_dict().items()}
@@ -288,12 +288,17 @@ def pack_model(folder: Path, out_dir: Path) -> dict[str, Any]:
         CheckpointError: the folder is not a usable model.
         OutputError: ``out_dir`` holds a model already or cannot be written.
     """
-    _check_no_model(out_dir)
+    check_no_model(out_dir)
     network = load_model(folder)
     return save_model(out_dir, network, extra=read_config(folder), dtype=torch.float16, packed=True)
 
 
-def _check_no_model(folder: Path) -> None:
+def check_no_model(folder: Path) -> None:
+    """Make sure that writing a model would not replace one.
+
+    Raises:
+        OutputError: ``folder`` holds a model already.
+    """
     if (folder / MODEL_FILE).exists():
         raise OutputError(f"{folder} already holds a model; name another folder.")
 

@@ -1,4 +1,4 @@
-"""``srspace weights``: what there is, where it came from, converting published files, averaging trained ones."""
+"""``srspace weights``: what there is, where it came from, converting published files, changing trained ones."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from srspace.cli import completion, options
 from srspace.cli.commands import App
 from srspace.cli.failures import EXIT_OK, EXIT_WEIGHTS
 from srspace.cli.options import IO, argument, flag, option
-from srspace.cli.output import message, print_json
+from srspace.cli.output import message, named_progress, print_json
 
-app = App(help="List, fetch, check, convert, average, pack and publish weights.")
+app = App(help="List, fetch, check, convert, average, pack, narrow and publish weights.")
 
 SOURCE = "a name of 'srspace weights list', a folder, or hf://owner/repo[@revision]"
 Name = Annotated[str, argument("NAME", help="A name of 'srspace weights list'.", autocompletion=completion.weights())]
@@ -153,6 +153,36 @@ def pack(
     from srspace.hub import resolve_weights
 
     pack_model(resolve_weights(source), out)
+    typer.echo(str(out))
+
+
+@app.command()
+def narrow(
+    source: Annotated[
+        str,
+        argument("SOURCE", help=f"A flow, or a network with a dial: {SOURCE}.", autocompletion=completion.weights()),
+    ],
+    stack_block: Annotated[
+        list[int],
+        option("--stack-block", panel=IO, metavar="N", help="A block of the encoder to keep; give it for each."),
+    ],
+    data: Annotated[Path, option("--data", panel=IO, metavar="DIR", help="Folder of photographs to fit layers on.")],
+    out: options.Out,
+    weights: Annotated[
+        str | None,
+        option(
+            "--weights", "-w", panel=IO, metavar="NAME", autocompletion=completion.weights("flow"),
+            help="For a network with a dial: its flow, before it was narrowed.", default="the catalogue's",
+        ),
+    ] = None,
+    count: Annotated[int, option("--count", panel=IO, metavar="N", help="How many photographs.", min=1)] = 48,
+    quiet: options.NoProgress = False,
+) -> None:  # fmt: skip
+    """Let a flow, or its network with a dial, look at fewer blocks of the encoder, and print the folder."""
+    from srspace.training.narrowing import narrow as narrow_weights
+
+    with named_progress(quiet=quiet) as progress:
+        narrow_weights(source, out, stack_block, data, weights=weights, count=count, progress=progress)
     typer.echo(str(out))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -59,14 +60,21 @@ def load_tiles(folder: Path, side: int, *, progress: Progress | None = None) -> 
 
 
 def centre_crops(
-    folder: Path, *, side: int, scale: int, device: torch.device | str = "cpu", progress: Progress | None = None
+    folder: Path,
+    *,
+    side: int,
+    scale: int,
+    count: int | None = None,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One crop from the middle of each picture of a folder, with its LR version, for validation.
+    """One crop from the middle of each picture of a folder, with its LR version.
 
     Args:
         folder: the pictures, searched recursively; those smaller than a crop are left out.
         side: S, of a crop, in pixels; a multiple of the scale.
         scale: the upscaling factor.
+        count: take so many of the pictures, the same ones every time (None: all).
         device: where the crops go.
         progress: called with the share done.
 
@@ -83,7 +91,10 @@ def centre_crops(
             return []
         return [torch.from_numpy(picture[top : top + side, left : left + side].copy()).permute(2, 0, 1)]
 
-    crops = [crop for part in _each(find_pictures(folder), crop, progress) for crop in part]
+    paths = find_pictures(folder)
+    if count is not None and count < len(paths):
+        paths = random.Random(0).sample(paths, count)
+    crops = [crop for part in _each(paths, crop, progress) for crop in part]
     if not crops:
         raise DataError(f"{folder} holds no picture of at least {side}x{side} pixels.")
     hr = torch.stack(crops)

@@ -10,6 +10,7 @@ from PIL import Image
 from srspace.data.folders import centre_crops, find_pictures, load_tiles
 from srspace.errors import DataError
 from srspace.resize import imresize
+from tests.pictures import picture
 
 
 def test_pictures_are_found_below_a_folder(tmp_path: Path):
@@ -60,3 +61,14 @@ def test_crops_come_from_the_middle(tmp_path: Path, photograph):
     assert torch.equal((lr[0] * 255).round().byte(), imresize(expected, 0.25))
     with pytest.raises(DataError, match="no picture of at least 128x128"):
         centre_crops(tmp_path, side=128, scale=4)
+
+
+def test_some_of_the_pictures_are_the_same_ones_every_time(tmp_path: Path):
+    for i in range(6):
+        picture(tmp_path / f"{i}.png", (64, 64), seed=i)
+    every = centre_crops(tmp_path, side=64, scale=4)[0]
+    few, again = (centre_crops(tmp_path, side=64, scale=4, count=3)[0] for _ in range(2))
+    assert torch.equal(few, again) and len(few) == 3
+    places = [[torch.equal(one, other) for other in every].index(True) for one in few]
+    assert len(set(places)) == 3 and places != [0, 1, 2]
+    assert len(centre_crops(tmp_path, side=64, scale=4, count=9)[0]) == 6
