@@ -14,10 +14,13 @@ from srspace.cli.failures import EXIT_OK, EXIT_WEIGHTS
 from srspace.cli.options import IO, argument, flag, option
 from srspace.cli.output import message, named_progress, print_json
 
-app = App(help="List, fetch, check, convert, average, pack, narrow and publish weights.")
+app = App(help="List, fetch, check, convert, average, pack, narrow, refit and publish weights.")
 
 SOURCE = "a name of 'srspace weights list', a folder, or hf://owner/repo[@revision]"
 Name = Annotated[str, argument("NAME", help="A name of 'srspace weights list'.", autocompletion=completion.weights())]
+
+Photographs = Annotated[Path, option("--data", panel=IO, metavar="DIR", help="Folder of photographs to fit layers on.")]
+Count = Annotated[int, option("--count", panel=IO, metavar="N", help="How many photographs.", min=1)]
 
 
 @app.command("list")
@@ -158,31 +161,53 @@ def pack(
 
 @app.command()
 def narrow(
-    source: Annotated[
-        str,
-        argument("SOURCE", help=f"A flow, or a network with a dial: {SOURCE}.", autocompletion=completion.weights()),
-    ],
+    source: Annotated[str, argument("SOURCE", help=f"A flow: {SOURCE}.", autocompletion=completion.weights("flow"))],
     stack_block: Annotated[
         list[int],
         option("--stack-block", panel=IO, metavar="N", help="A block of the encoder to keep; give it for each."),
     ],
-    data: Annotated[Path, option("--data", panel=IO, metavar="DIR", help="Folder of photographs to fit layers on.")],
+    data: Photographs,
+    out: options.Out,
+    count: Count = 64,
+    quiet: options.NoProgress = False,
+) -> None:
+    """Let a flow look at fewer blocks of its encoder, which is faster, and print the folder."""
+    from srspace.training.refitting import narrow as narrow_weights
+
+    with named_progress(quiet=quiet) as progress:
+        narrow_weights(source, out, stack_block, data, count=count, progress=progress)
+    typer.echo(str(out))
+
+
+@app.command()
+def refit(
+    source: Annotated[
+        str, argument("SOURCE", help=f"A network with a dial: {SOURCE}.", autocompletion=completion.weights())
+    ],
+    to: Annotated[
+        str,
+        option(
+            "--to", panel=IO, metavar="NAME", autocompletion=completion.weights("flow"),
+            help="The flow to fit it to, given like SOURCE.",
+        ),
+    ],
+    data: Photographs,
     out: options.Out,
     weights: Annotated[
         str | None,
         option(
             "--weights", "-w", panel=IO, metavar="NAME", autocompletion=completion.weights("flow"),
-            help="For a network with a dial: its flow, before it was narrowed.", default="the catalogue's",
+            help="The flow that it was trained for, given like SOURCE.", default="the catalogue's",
         ),
     ] = None,
-    count: Annotated[int, option("--count", panel=IO, metavar="N", help="How many photographs.", min=1)] = 48,
+    count: Count = 64,
     quiet: options.NoProgress = False,
 ) -> None:  # fmt: skip
-    """Let a flow, or its network with a dial, look at fewer blocks of the encoder, and print the folder."""
-    from srspace.training.narrowing import narrow as narrow_weights
+    """Fit a network with a dial to a flow that was narrowed or trained on, and print the folder."""
+    from srspace.training.refitting import refit as refit_weights
 
     with named_progress(quiet=quiet) as progress:
-        narrow_weights(source, out, stack_block, data, weights=weights, count=count, progress=progress)
+        refit_weights(source, out, to, data, weights=weights, count=count, progress=progress)
     typer.echo(str(out))
 
 

@@ -1,7 +1,8 @@
-"""Flows and networks with a dial that look at fewer blocks give what they gave, as far as the others tell it."""
+"""Layers that are fitted to other features give what they gave, as far as these tell it."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from srspace.config import DialConfig
 from srspace.errors import UsageError
 from srspace.models import DialFusion, SRFlow
 from srspace.models.flow.coupling import ConditionalAffineCoupling
-from srspace.training.narrowing import narrow_dial, narrow_flow
+from srspace.training.refitting import narrow_flow, refit_dial
 from tests.networks import small_flow
 from tests.pictures import picture
 
@@ -69,55 +70,75 @@ def test_a_flow_without_a_block_that_another_one_tells_decodes_the_same(kept: in
     assert (after - before).abs().max() < 0.1 * (without - before).abs().max()
 
 
-def test_a_network_with_a_dial_follows_its_flow():
-    model, network = told(), dial()
-    narrowed = narrow_dial(network, model, [2], images())
+@pytest.mark.parametrize("blocks", [(2,), (1, 2)])
+def test_a_network_with_a_dial_follows_its_flow(blocks: tuple[int, ...]):
+    """To one that looks at other blocks of an encoder whose features have changed their size."""
+    before, network = told(), dial()
+    after = SRFlow(before.encoder.config, dataclasses.replace(before.flow.config, stack_blocks=blocks))
+    after.encoder.load_state_dict(before.encoder.state_dict())
+    after.encoder.requires_grad_(False).conv_first.weight.mul_(1.1)
+    fitted = refit_dial(network, before, after, images())
+    assert fitted.config.features == 8 * (1 + len(blocks)) and not fitted.head.weight.requires_grad
     torch.manual_seed(5)
-    lr = torch.rand(1, 3, 12, 10)
+    lr, balance = torch.rand(1, 3, 12, 10), torch.tensor([0.7])
     parts = [torch.rand(1, 3, 48, 40) for _ in range(4)]
-    wide = model.features(lr).joined
-    seen = [*range(8), *range(16, 24)]
-    balance = torch.tensor([0.7])
-    before = network(*parts, wide, lr, balance)
-    after = narrowed(*parts, wide[:, seen], lr, balance)
-    blind = wide.clone()
-    blind[:, 8:16] = 0
-    without = network(*parts, blind, lr, balance)
+    wanted = network(*parts, before.features(lr).joined, lr, balance)
+    found = fitted(*parts, after.features(lr).joined, lr, balance)
+    blind = network(*parts, torch.zeros_like(before.features(lr).joined), lr, balance)
     inside = (..., slice(8, -8), slice(8, -8))
-    assert (after - before)[inside].abs().max() < 0.1 * (without - before)[inside].abs().max()
+    assert (found - wanted)[inside].abs().max() < 0.05 * (blind - wanted)[inside].abs().max()
 
 
 def test_only_some_of_the_blocks_can_be_kept():
     for blocks in ([], [0, 2], [1], [0, 1]):
         with pytest.raises(UsageError, match="some of the stacked blocks 0, 2, but not all"):
             narrow_flow(small_flow(), blocks, images(1))
+
+
+def test_a_network_with_a_dial_needs_its_flow():
     with pytest.raises(UsageError, match="a flow of other sizes"):
-        narrow_dial(DialFusion(DialConfig(features=20, channels=4, blocks=1)), small_flow(), [0], images(1))
+        refit_dial(DialFusion(DialConfig(features=20, channels=4, blocks=1)), small_flow(), small_flow(), images(1))
+    with pytest.raises(UsageError, match="differ in scale"):
+        refit_dial(dial(), small_flow(), small_flow(8), images(1))
 
 
-def test_the_command_writes_folders_that_fit_together(tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_commands_write_folders_that_fit_together(tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]):
     save_model(tmp_path / "flow", told(), extra={"licence": "Apache-2.0"})
     save_model(tmp_path / "dial", dial())
-    command = ["--stack-block", "2", "--data", str(photos), "--count", "2"]
-    named = {kind: [str(tmp_path / kind), "--out", str(tmp_path / f"narrow-{kind}")] for kind in ("flow", "dial")}
-    assert main(["weights", "narrow", *named["flow"], *command]) == 0
-    assert capsys.readouterr().out.strip() == str(tmp_path / "narrow-flow")
-    assert main(["weights", "narrow", *named["dial"], *command]) == 2
+    shared = ["--data", str(photos), "--count", "2"]
+    narrow = [
+        "weights",
+        "narrow",
+        str(tmp_path / "flow"),
+        "--stack-block",
+        "2",
+        *shared,
+        "-o",
+        str(tmp_path / "narrow"),
+    ]
+    assert main(narrow) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "narrow")
+    refit = ["weights", "refit", str(tmp_path / "dial"), "--to", str(tmp_path / "narrow"), *shared]
+    refit += ["-o", str(tmp_path / "fitted")]
+    assert main(refit) == 2
     assert "Name the flow with --weights" in capsys.readouterr().err
-    assert main(["weights", "narrow", *named["dial"], *command, "--weights", str(tmp_path / "flow")]) == 0
-    config = read_config(tmp_path / "narrow-flow")
+    assert main([*refit, "--weights", str(tmp_path / "flow")]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "fitted")
+    config = read_config(tmp_path / "narrow")
     assert config["flow"]["stack_blocks"] == [2] and config["licence"] == "Apache-2.0"
     assert config["narrowed_from"] == str(tmp_path / "flow")
-    flow, network = load_flow(tmp_path / "narrow-flow"), load_fusion(tmp_path / "narrow-dial")
+    flow, network = load_flow(tmp_path / "narrow"), load_fusion(tmp_path / "fitted")
     assert network.config.features == flow.features(torch.rand(1, 3, 8, 8)).joined.shape[1] == 16
-    before = (tmp_path / "narrow-flow" / "model.safetensors").read_bytes()
-    assert main(["weights", "narrow", *named["flow"], *command]) == 1
-    assert "already holds a model" in capsys.readouterr().err
-    assert (tmp_path / "narrow-flow" / "model.safetensors").read_bytes() == before
+    for command, folder in ((narrow, "narrow"), ([*refit, "--weights", str(tmp_path / "flow")], "fitted")):
+        before = (tmp_path / folder / "model.safetensors").read_bytes()
+        assert main(command) == 1
+        assert "already holds a model" in capsys.readouterr().err
+        assert (tmp_path / folder / "model.safetensors").read_bytes() == before
 
 
 def test_other_weights_are_refused(tiny: Path, tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]):
-    out = tmp_path / "out"
-    command = ["weights", "narrow", str(tiny / "fusion"), "--data", str(photos), "--out", str(out)]
-    assert main([*command, "--stack-block", "0"]) == 2
-    assert "not flow or dial-fusion" in capsys.readouterr().err and not out.exists()
+    shared = ["--data", str(photos), "--out", str(tmp_path / "out")]
+    assert main(["weights", "refit", str(tiny / "fusion"), "--to", str(tiny / "x4"), *shared]) == 2
+    assert "without a dial" in capsys.readouterr().err
+    assert main(["weights", "narrow", str(tiny / "fusion"), "--stack-block", "0", *shared]) == 3
+    assert "not flow" in capsys.readouterr().err and not (tmp_path / "out").exists()
