@@ -11,7 +11,6 @@ done by one thread.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -199,9 +198,9 @@ class _Threads:
     """
 
     def __init__(self, computing: int, *, on_gpu: bool) -> None:
-        from srspace.devices import compute_alone  # loads torch, as the stages have
+        from srspace.devices import compute_alone, usable_cores  # loads torch, as the stages have
 
-        count = max(2, min(_MOST_THREADS, os.cpu_count() or 1))
+        count = max(2, min(_MOST_THREADS, usable_cores()))
         self.read = ThreadPoolExecutor(count, "srspace-read", compute_alone)
         self.compute = ThreadPoolExecutor(computing, "srspace-compute", compute_alone if on_gpu else None)
         self.write = ThreadPoolExecutor(count, "srspace-write", compute_alone)
