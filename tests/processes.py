@@ -23,6 +23,9 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 ROOT = Path(__file__).parents[1]
+WITH_THIS_TREE = {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
+"""What makes an interpreter import this tree's package, and what was importable before."""
+
 _INHERITED = "SRSPACE_TEST_SERVER"  # names a descriptor of the process that forks
 MODULES = ("srspace.cli.main", "srspace.batch.engine", "srspace.upscaler", "srspace.auto", "srspace.images")
 
@@ -154,7 +157,7 @@ def run_script(script: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     program.chmod(0o755)
     server = _server().fileno()
     path = f"{program.parent}:{os.environ['PATH']}"
-    environment = os.environ | {_INHERITED: str(server), "PATH": path, "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {_INHERITED: str(server), "PATH": path} | WITH_THIS_TREE
     command = ["bash", "-euo", "pipefail", "-c", script]
     return subprocess.run(
         command, cwd=cwd, env=environment, pass_fds=[server], capture_output=True, text=True, check=False
@@ -166,7 +169,7 @@ def _server() -> socket.socket:
     if _INHERITED in os.environ:
         return socket.socket(fileno=int(os.environ[_INHERITED]))
     ours, theirs = socket.socketpair()
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    environment = os.environ | WITH_THIS_TREE
     command = [sys.executable, "-m", "tests.processes", str(theirs.fileno())]
     server = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
     theirs.close()

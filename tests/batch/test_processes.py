@@ -28,6 +28,7 @@ from srspace.batch.sending import STOP, Task
 from srspace.config import SamplingConfig
 from srspace.errors import CheckpointError, WorkerError
 from tests.pictures import one_by_one, picture
+from tests.processes import WITH_THIS_TREE
 
 SCRIPT = """
 import sys
@@ -77,8 +78,8 @@ def task(folder: Path, settings: BatchSettings) -> bytes:
 
 def interpreter(arguments: list[str], **given: Any) -> subprocess.Popen[bytes]:
     """One that finds the package of this tree."""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, env=environment, **given)
+    command = [sys.executable, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | WITH_THIS_TREE, **given)
 
 
 def workers(process: psutil.Process | None = None) -> list[psutil.Process]:

@@ -15,10 +15,10 @@ from srspace.errors import ResourceError
 from srspace.training.encoder import EncoderTask
 from srspace.training.loop import Loop
 from srspace.training.processes import divided, process_group, seed_batch
+from tests.processes import ROOT, WITH_THIS_TREE
 from tests.training import worker
 from tests.training.conftest import EXACT
 
-ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 # One process starts them for all tests.
 pytestmark = pytest.mark.xdist_group("processes")
@@ -52,10 +52,10 @@ def group(photos: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) ->
     done = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-            *("--max-restarts", "1", "--monitor-interval", "0.1"),
+            *("--max-restarts", "1", "--monitor-interval", "1"),
             *("-m", "tests.training.worker", str(out), str(photos), str(tiny / "x4")),
         ],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}, cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **WITH_THIS_TREE}, cwd=ROOT,
         capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     (out / "told").write_text(done.stderr)
