@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from tests.processes import WITH_THIS_TREE
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONTENT = {"config.json": b'{"kind": "flow"}', "model.safetensors": b"weights" * 1000}
 
@@ -44,7 +46,7 @@ def environment_for(port: int, cache: Path) -> dict[str, str]:
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_ETAG_TIMEOUT": "3",
         "HF_HUB_DOWNLOAD_TIMEOUT": "3",
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        **WITH_THIS_TREE,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -46,10 +46,14 @@ class SRFlow(nn.Module):
         config = self.flow.config
         return self.encoder.encode(lr, config.stack_blocks, config.levels - 1)
 
+    def condition_maps(self, features: RRDBFeatures) -> Iterator[Tensor]:
+        """See :meth:`srspace.models.flow.ConditionalFlow.condition_maps`."""
+        maps = (*reversed(features.upsampled[: self.flow.config.levels - 1]), features.last)
+        return self.flow.condition_maps(maps, features.stacked)
+
     def conditions(self, features: RRDBFeatures) -> FlowConditions:
         """What all candidates of the image share; compute it once per image."""
-        maps = (*reversed(features.upsampled[: self.flow.config.levels - 1]), features.last)
-        return self.flow.conditions(maps, features.stacked)
+        return self.flow.conditions(self.condition_maps(features))
 
     def log_likelihood(self, hr: Tensor, conditions: FlowConditions) -> tuple[list[Tensor], Tensor]:
         """Latents of ``hr`` and its log-likelihood ``(B,)`` in nats."""

@@ -82,7 +82,7 @@ class DialTask(Task):
         flow = load_flow(resolve_weights(config.weights))
         if config.encoder is not None:
             flow.encoder.load_state_dict(load_encoder(resolve_weights(config.encoder)).state_dict())
-        channels = flow.encoder.config.nf * (1 + len(flow.flow.config.stack_blocks))
+        channels = flow.flow.condition_channels
         if config.start is None:
             fresh = {**sizes.to_dict(), "scale": flow.scale, "features": channels}
             network = DialFusion(DialConfig.from_dict(fresh))

@@ -64,7 +64,6 @@ def narrow(
     check_no_model(out_dir)
     folder = resolve_weights(source)
     model = load_flow(folder)
-    _check_blocks(model, stack_blocks)
     narrowed = narrow_flow(model, stack_blocks, _images(data, model.scale, count, progress))
     return save_model(out_dir, narrowed, extra=_history(folder, narrowed) | {"narrowed_from": source})
 
@@ -104,7 +103,6 @@ def refit(
     if not isinstance(network, DialFusion):
         raise UsageError(f"{source} holds a fusion network without a dial.")
     before, after = (load_flow(resolve_weights(name)) for name in (weights or base_flow(source), to))
-    _check_flows(network, before, after)
     fitted = refit_dial(network, before, after, _images(data, after.scale, count, progress))
     return save_model(out_dir, fitted, extra=_history(folder, fitted) | {"refitted_from": source})
 
@@ -123,15 +121,20 @@ def narrow_flow(model: SRFlow, stack_blocks: Sequence[int], lrs: Iterable[Tensor
     Raises:
         UsageError: the blocks are not some of the model's, but not all.
     """
-    blocks = _check_blocks(model, stack_blocks)
+    present, blocks = model.flow.config.stack_blocks, tuple(sorted(set(stack_blocks)))
+    if not blocks or not set(blocks) < set(present):
+        raise UsageError(
+            f"a narrower flow keeps some of the stacked blocks {', '.join(map(str, present))}, but not all of them."
+        )
     narrowed = SRFlow(model.encoder.config, dataclasses.replace(model.flow.config, stack_blocks=blocks))
     channels = _channels(model, blocks)
     layers = [list(_conditioned(level, model)) for level in model.flow.levels]
     weights = [torch.cat([layer.seen for layer in level]) for level in layers]
     fits = [_Fit(weight[:, channels]) for weight in weights]
     for lr in lrs:
-        for fit, weight, features in zip(fits, weights, _maps(model, lr), strict=True):
-            fit.add(features[:, channels], F.conv2d(features, weight))
+        with torch.inference_mode():
+            for fit, weight, seen in zip(fits, weights, model.condition_maps(model.features(lr)), strict=True):
+                fit.add(seen[:, channels], F.conv2d(seen, weight))
     _carry_over(model, narrowed)
     for fit, level, wide in zip(fits, narrowed.flow.levels, layers, strict=True):
         sizes = [len(layer.seen) for layer in wide]
@@ -153,12 +156,16 @@ def refit_dial(network: DialFusion, before: SRFlow, after: SRFlow, lrs: Iterable
     Raises:
         UsageError: they do not belong together.
     """
-    _check_flows(network, before, after)
-    fitted = DialFusion(dataclasses.replace(network.config, features=_width(after)))
+    if (network.config.scale, network.config.features) != (before.scale, before.flow.condition_channels):
+        raise UsageError("the network with a dial was made for a flow of other sizes.")
+    if (before.scale, before.encoder.config.nf) != (after.scale, after.encoder.config.nf):
+        raise UsageError("the two flows differ in scale or in the width of their encoders.")
+    fitted = DialFusion(dataclasses.replace(network.config, features=after.flow.condition_channels))
     wide = _dialled(network)
     fit = _Fit(_carried(wide.seen, before, after))
     for lr in lrs:
-        fit.add(_maps(after, lr)[-1], F.conv2d(_maps(before, lr)[-1], wide.seen))
+        with torch.inference_mode():
+            fit.add(after.features(lr).joined, F.conv2d(before.features(lr).joined, wide.seen))
     _carry_over(network, fitted)
     _dialled(fitted).replace(wide, *fit.solve())
     return fitted.eval().requires_grad_(False)
@@ -218,22 +225,6 @@ class _Fit:
         return found[:-1].T.reshape(self.shape), found[-1]
 
 
-def _check_blocks(model: SRFlow, stack_blocks: Sequence[int]) -> tuple[int, ...]:
-    before, blocks = model.flow.config.stack_blocks, tuple(sorted(set(stack_blocks)))
-    if not blocks or not set(blocks) < set(before):
-        raise UsageError(
-            f"a narrower flow keeps some of the stacked blocks {', '.join(map(str, before))}, but not all of them."
-        )
-    return blocks
-
-
-def _check_flows(network: DialFusion, before: SRFlow, after: SRFlow) -> None:
-    if (network.config.scale, network.config.features) != (before.scale, _width(before)):
-        raise UsageError("the network with a dial was made for a flow of other sizes.")
-    if (before.scale, before.encoder.config.nf) != (after.scale, after.encoder.config.nf):
-        raise UsageError("the two flows differ in scale or in the width of their encoders.")
-
-
 def _images(data: Path, scale: int, count: int, progress: Progress) -> Iterator[Tensor]:
     _, lrs = centre_crops(
         data, side=_SIDE * scale, scale=scale, count=count, progress=lambda share: progress(f"reading {data}", share)
@@ -254,10 +245,6 @@ def _carry_over(source: nn.Module, target: nn.Module) -> None:
     target.load_state_dict({key: state[key] if state[key].shape == fresh[key].shape else fresh[key] for key in fresh})
 
 
-def _width(model: SRFlow) -> int:
-    return model.encoder.config.nf * (1 + len(model.flow.config.stack_blocks))
-
-
 def _channels(model: SRFlow, blocks: Sequence[int]) -> list[int]:
     """Where some blocks' channels, and before them the level's own map, lie among the features."""
     nf = model.encoder.config.nf
@@ -268,7 +255,7 @@ def _channels(model: SRFlow, blocks: Sequence[int]) -> list[int]:
 def _carried(weight: Tensor, before: SRFlow, after: SRFlow) -> Tensor:
     """The weight for the features of ``after``: what ``before`` has for the same block, and 0 for others."""
     both = [block for block in after.flow.config.stack_blocks if block in before.flow.config.stack_blocks]
-    out = weight.new_zeros(len(weight), _width(after), *weight.shape[2:])
+    out = weight.new_zeros(len(weight), after.flow.condition_channels, *weight.shape[2:])
     out[:, _channels(after, both)] = weight[:, _channels(before, both)]
     return out
 
@@ -277,17 +264,9 @@ def _conditioned(level: nn.Module, model: SRFlow) -> Iterator[_Layer]:
     """The layers of a level of ``model``'s flow that look at the encoder's features."""
     for coupling in level.modules():
         if isinstance(coupling, ConditionalAffineCoupling):
-            yield _Layer(coupling.f_features.first, 0, _width(model))
-            yield _Layer(coupling.f_affine.first, coupling.kept, _width(model))
+            yield _Layer(coupling.f_features.first, 0, model.flow.condition_channels)
+            yield _Layer(coupling.f_affine.first, coupling.kept, model.flow.condition_channels)
 
 
 def _dialled(network: DialFusion) -> _Layer:
     return _Layer(network.head, 4 * 3 * network.config.scale**2, network.config.features)
-
-
-@torch.inference_mode()
-def _maps(model: SRFlow, lr: Tensor) -> list[Tensor]:
-    """What each level of the flow looks at in an image, finest first."""
-    features = model.features(lr)
-    own = (*reversed(features.upsampled), features.last)
-    return [torch.cat((m, F.interpolate(features.stacked, size=m.shape[-2:])), 1) for m in own]

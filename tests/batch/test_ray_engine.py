@@ -24,8 +24,8 @@ from srspace.batch.workshop import Workshop
 from srspace.config import SamplingConfig
 from srspace.errors import UsageError
 from tests.pictures import one_by_one, picture
+from tests.processes import WITH_THIS_TREE
 
-ROOT = Path(__file__).parents[2]
 cluster = pytest.mark.cluster
 
 
@@ -33,7 +33,7 @@ cluster = pytest.mark.cluster
 def ray() -> Iterator[None]:
     ray = pytest.importorskip("ray")
     # The modules of the tests are not in its processes' path otherwise.
-    start(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}})
+    start(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": WITH_THIS_TREE})
     yield
     ray.shutdown()
 

@@ -30,11 +30,9 @@ def told() -> SRFlow:
     return model
 
 
-def dial() -> DialFusion:
-    torch.manual_seed(1)
-    network = DialFusion(DialConfig(features=24, channels=4, blocks=1, embedding=4))
-    torch.nn.init.normal_(network.tail.weight, std=0.05)
-    return network.eval().requires_grad_(False)
+@pytest.fixture
+def dial(tiny: Path) -> DialFusion:
+    return load_fusion(tiny / "dial")
 
 
 def images(count: int = 6) -> list[Tensor]:
@@ -71,20 +69,20 @@ def test_a_flow_without_a_block_that_another_one_tells_decodes_the_same(kept: in
 
 
 @pytest.mark.parametrize("blocks", [(2,), (1, 2)])
-def test_a_network_with_a_dial_follows_its_flow(blocks: tuple[int, ...]):
+def test_a_network_with_a_dial_follows_its_flow(dial: DialFusion, blocks: tuple[int, ...]):
     """To one that looks at other blocks of an encoder whose features have changed their size."""
-    before, network = told(), dial()
+    before = told()
     after = SRFlow(before.encoder.config, dataclasses.replace(before.flow.config, stack_blocks=blocks))
     after.encoder.load_state_dict(before.encoder.state_dict())
     after.encoder.requires_grad_(False).conv_first.weight.mul_(1.1)
-    fitted = refit_dial(network, before, after, images())
+    fitted = refit_dial(dial, before, after, images())
     assert fitted.config.features == 8 * (1 + len(blocks)) and not fitted.head.weight.requires_grad
     torch.manual_seed(5)
     lr, balance = torch.rand(1, 3, 12, 10), torch.tensor([0.7])
     parts = [torch.rand(1, 3, 48, 40) for _ in range(4)]
-    wanted = network(*parts, before.features(lr).joined, lr, balance)
+    wanted = dial(*parts, before.features(lr).joined, lr, balance)
     found = fitted(*parts, after.features(lr).joined, lr, balance)
-    blind = network(*parts, torch.zeros_like(before.features(lr).joined), lr, balance)
+    blind = dial(*parts, torch.zeros_like(before.features(lr).joined), lr, balance)
     inside = (..., slice(8, -8), slice(8, -8))
     assert (found - wanted)[inside].abs().max() < 0.05 * (blind - wanted)[inside].abs().max()
 
@@ -95,30 +93,23 @@ def test_only_some_of_the_blocks_can_be_kept():
             narrow_flow(small_flow(), blocks, images(1))
 
 
-def test_a_network_with_a_dial_needs_its_flow():
+def test_a_network_with_a_dial_needs_its_flow(dial: DialFusion):
     with pytest.raises(UsageError, match="a flow of other sizes"):
         refit_dial(DialFusion(DialConfig(features=20, channels=4, blocks=1)), small_flow(), small_flow(), images(1))
     with pytest.raises(UsageError, match="differ in scale"):
-        refit_dial(dial(), small_flow(), small_flow(8), images(1))
+        refit_dial(dial, small_flow(), small_flow(8), images(1))
 
 
-def test_the_commands_write_folders_that_fit_together(tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_commands_write_folders_that_fit_together(
+    tiny: Path, tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+):
     save_model(tmp_path / "flow", told(), extra={"licence": "Apache-2.0"})
-    save_model(tmp_path / "dial", dial())
     shared = ["--data", str(photos), "--count", "2"]
-    narrow = [
-        "weights",
-        "narrow",
-        str(tmp_path / "flow"),
-        "--stack-block",
-        "2",
-        *shared,
-        "-o",
-        str(tmp_path / "narrow"),
-    ]
+    narrow = ["weights", "narrow", str(tmp_path / "flow"), "--stack-block", "2", *shared]
+    narrow += ["-o", str(tmp_path / "narrow")]
     assert main(narrow) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "narrow")
-    refit = ["weights", "refit", str(tmp_path / "dial"), "--to", str(tmp_path / "narrow"), *shared]
+    refit = ["weights", "refit", str(tiny / "dial"), "--to", str(tmp_path / "narrow"), *shared]
     refit += ["-o", str(tmp_path / "fitted")]
     assert main(refit) == 2
     assert "Name the flow with --weights" in capsys.readouterr().err

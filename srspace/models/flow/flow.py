@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -111,26 +111,28 @@ class ConditionalFlow(nn.Module):
     def __init__(self, config: FlowConfig, feature_channels: int) -> None:
         super().__init__()
         self.config, self.feature_channels = config, feature_channels
-        condition_channels = feature_channels * (1 + len(config.stack_blocks))
+        self.condition_channels = feature_channels * (1 + len(config.stack_blocks))
         self.levels = nn.ModuleList()
         channels = 3
         for i in range(config.levels):
-            level = FlowLevel(channels, condition_channels, config, last=i == config.levels - 1)
+            level = FlowLevel(channels, self.condition_channels, config, last=i == config.levels - 1)
             self.levels.append(level)
             channels = level.out_channels
 
-    def conditions(self, maps: Sequence[Tensor], stacked: Tensor) -> FlowConditions:
-        """What all candidates of one image share.
+    def condition_maps(self, maps: Sequence[Tensor], stacked: Tensor) -> Iterator[Tensor]:
+        """What the couplings of each level look at, finest first: ``(B, condition_channels, H, W)``.
 
         Args:
             maps: the encoder's maps, one per level, finest first, ``(B, nf, H, W)``.
             stacked: stacked trunk outputs at LR size.
         """
-        out = []
-        for level, features in zip(self.levels, maps, strict=True):
-            resized = F.interpolate(stacked, size=features.shape[-2:], mode="nearest")
-            out.append(level.conditions(torch.cat((features, resized), 1)))  # type: ignore[operator]
-        return FlowConditions(tuple(out))
+        for features in maps:
+            yield torch.cat((features, F.interpolate(stacked, size=features.shape[-2:], mode="nearest")), 1)
+
+    def conditions(self, features: Iterable[Tensor]) -> FlowConditions:
+        """What all candidates of one image share, from its :meth:`condition_maps`."""
+        levels = zip(self.levels, features, strict=True)
+        return FlowConditions(tuple(level.conditions(seen) for level, seen in levels))  # type: ignore[operator]
 
     def latent_shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
         """``(C, H, W)`` of each latent of an HR image of that size: splits first, the final latent last."""
