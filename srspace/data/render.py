@@ -13,6 +13,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+Kind = Callable[[ImageDraw.ImageDraw, int, np.random.Generator], None]
+
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;!?%&()/+-="
 # as often as in English, in per cent
 _FREQUENT = "".join(
@@ -37,7 +39,7 @@ def render_tiles(count: int, side: int, *, seed: int = 0) -> Tensor:
     Returns:
         ``(N, 3, S, S)`` uint8.
     """
-    kinds = (_line_art, _screen, _flat_shapes, _page, _pixel_art, _small_print)
+    kinds = list(KINDS.values())
 
     def one(i: int) -> np.ndarray:
         return render(kinds[i % len(kinds)], side, np.random.default_rng((seed, i)))
@@ -47,9 +49,7 @@ def render_tiles(count: int, side: int, *, seed: int = 0) -> Tensor:
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
 
 
-def render(
-    kind: Callable[[ImageDraw.ImageDraw, int, np.random.Generator], None], side: int, rng: np.random.Generator
-) -> np.ndarray:
+def render(kind: Kind, side: int, rng: np.random.Generator) -> np.ndarray:
     """Draw at twice the size and reduce, so that edges are antialiased: ``(S, S, 3)`` uint8."""
     large = side * _OVERSAMPLE
     image = Image.new("RGB", (large, large), _paper(rng))
@@ -200,3 +200,14 @@ def _text(
     gaps = rng.random(length) < 0.17
     line = "".join(" " if gap else letter for gap, letter in zip(gaps, letters, strict=True))
     draw.text(place, line, fill=ink, font=ImageFont.load_default(size))
+
+
+KINDS: dict[str, Kind] = {
+    "line art": _line_art,
+    "screen": _screen,
+    "flat graphics": _flat_shapes,
+    "page": _page,
+    "pixel art": _pixel_art,
+    "small print": _small_print,
+}
+"""What :func:`render_tiles` draws, in turn."""

@@ -11,7 +11,7 @@ from PIL import Image
 
 from srspace.assessment import assess
 from srspace.assessment.assessor import WEIGHTS, reasons
-from srspace.data.render import render_tiles
+from srspace.data.render import KINDS, render_tiles
 from srspace.families import CLEAN, REAL
 from srspace.hub import weights_root
 from srspace.images import Picture
@@ -19,15 +19,16 @@ from srspace.models.assessor import Findings
 from srspace.resize import imresize
 from tests import documents
 
-JAGGED = 4
-"""The place among the six kinds of rendered tiles of pixel art, as jagged as what nearest neighbours make."""
+SMOOTH = [kind != "pixel art" for kind in KINDS]
+"""Which kinds are no more jagged than a reduction; pixel art is as jagged as what nearest neighbours make."""
 
 
 @pytest.fixture(scope="module")
 def reduced() -> list[np.ndarray]:
     """Clean reductions, ``(128, 128, 3)`` uint8 each; none that is empty, which tells nothing of compression."""
-    tiles = imresize(render_tiles(12, 512, seed=5), 0.25)
-    return [tile.permute(1, 2, 0).numpy() for i, tile in enumerate(tiles) if i % 6 != JAGGED and tile.float().std() > 1]
+    tiles = imresize(render_tiles(2 * len(KINDS), 512, seed=5), 0.25)
+    drawn = [tile for tile, smooth in zip(tiles, 2 * SMOOTH, strict=True) if smooth and tile.float().std() > 1]
+    return [tile.permute(1, 2, 0).numpy() for tile in drawn]
 
 
 def picture(rgb: np.ndarray, bit_depth: int = 8) -> Picture:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from srspace.data.render import _word, render_tiles
+from srspace.data.render import KINDS, _word, render_tiles
 
 
 def test_rendered_tiles_depend_on_seed_and_place_alone():
@@ -14,7 +14,7 @@ def test_rendered_tiles_depend_on_seed_and_place_alone():
 
 
 def test_every_kind_draws_something():
-    tiles = render_tiles(12, 96, seed=3)
+    tiles = render_tiles(2 * len(KINDS), 96, seed=3)
     assert (tiles.float().flatten(1).std(1) > 1).all()
 
 
